@@ -1,16 +1,17 @@
 """What a study is: the protocol as data.
 
-A published protocol is an immutable value: these models are frozen, refuse unknown keys, and know nothing of
-the database or of any study by name. What can be said of one part alone is checked here; what needs the
-instruments too (does this item exist, is this expression valid) is checked where both are known, in
-`crf.instrument`. Every text that a person reads carries Korean and English.
+A published protocol is an immutable value: these models are frozen, refuse unknown keys, and know
+nothing of the database or of any study by name. What can be said of one part alone is checked here;
+what needs the instruments too (does this item exist, is this expression valid) is checked where
+both are known, in `crf.instrument`. Every text that a person reads carries Korean and English.
 
-Conditions (`when`, `met`) are kept as CEL source: the language, and the names that an expression may use, are
-settled in `crf.conditions`.
+Conditions (`when`, `met`) are kept as CEL source: the language, and the names that an expression
+may use, are settled in `crf.conditions`.
 """
 
 from datetime import date
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import available_timezones
 
@@ -23,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-# Codes become column names of the dataset: lower case, and short enough for Stata, SPSS and SAS (32).
+# Codes become column names of the dataset: lower case, short enough for Stata, SPSS and SAS.
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=16)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -115,7 +116,7 @@ class ConsentDefinition(Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         days = [each.valid_from for each in self.versions]
-        if any(later <= earlier for earlier, later in zip(days, days[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(days)):
             raise ValueError("The versions of a consent form must stand in order of their dates.")
         return self
 
@@ -186,7 +187,9 @@ class EndOfStudy(Part):
 
 
 class Endpoint(Part):
-    """`score` is an output of the instrument's scores; a change has both visits, a single value only `to_visit`."""
+    """`score` is an output of the instrument's scores; a change has both visits, a single value
+    only `to_visit`.
+    """
 
     code: Slug
     label: Text
