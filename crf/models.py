@@ -1,0 +1,231 @@
+"""What is collected: one `Entry` per CRF of one participant, and the acts upon it.
+
+Answers are a flat object item → value; why a value is missing, who gave it and when it was
+captured stand beside them in `meta`. Digests are set by the database, so that a signature or a
+verification can tell that what it covered has changed.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from registry.models import Participant, ProtocolVersion, Visit
+from sites.audit import history
+from sites.models import Site, User
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def valid(self) -> EntryQuerySet:
+        """Neither entered in error nor withdrawn from the schedule while empty."""
+        return self.filter(voided_at=None).exclude(cancelled_at__isnull=False, started_at=None)
+
+    def incomplete(self) -> EntryQuerySet:
+        """Due and not complete: what the work list starts from (a partial index)."""
+        return self.filter(completed_at=None, voided_at=None, cancelled_at=None)
+
+
+class Entry(models.Model):
+    """One CRF of one participant: at a visit, or of the participant (screening, logs)."""
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="entries")
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="entries")
+    visit = models.ForeignKey(Visit, models.PROTECT, null=True, related_name="entries")
+    instrument = models.CharField(max_length=40)
+    number = models.PositiveSmallIntegerField(default=1)  # counts the rows of a repeating form
+    version = models.ForeignKey(ProtocolVersion, models.PROTECT, related_name="entries")
+    answers = models.JSONField(default=dict)  # item → value, flat
+    meta = models.JSONField(default=dict)  # item → {"missing": reason, "source": …}
+    scores = models.JSONField(default=dict)  # output → value
+    digest = models.CharField(max_length=64, default="")  # set by a trigger
+    started_at = models.DateTimeField(null=True, blank=True)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    completed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    cancelled_at = models.DateTimeField(null=True, blank=True)  # no longer due; kept
+    voided_at = models.DateTimeField(null=True, blank=True)
+    void_reason = models.TextField(blank=True)
+    objects = EntryQuerySet.as_manager()
+    history = history()
+
+    class Meta:
+        ordering = ["participant", "visit", "instrument", "number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["visit", "instrument", "number"],
+                condition=Q(voided_at=None, visit__isnull=False),
+                name="entry_once_per_visit",
+            ),
+            models.UniqueConstraint(
+                fields=["participant", "instrument", "number"],
+                condition=Q(voided_at=None, visit=None),
+                name="entry_once_per_participant",
+            ),
+            models.CheckConstraint(
+                condition=Q(completed_at=None, completed_by=None)
+                | Q(
+                    completed_at__isnull=False, completed_by__isnull=False, started_at__isnull=False
+                ),
+                name="entry_completed_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(voided_at=None, void_reason="")
+                | Q(voided_at__isnull=False) & ~Q(void_reason=""),
+                name="entry_void_has_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["participant", "instrument"], name="entry_of_participant"),
+            models.Index(
+                fields=["site", "participant"],
+                condition=Q(completed_at=None, voided_at=None, cancelled_at=None),
+                name="entry_open_work",
+            ),
+        ]
+
+
+class Operation(models.Model):
+    """A save that was answered: the same operation id gets the same answer and changes nothing."""
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    user = models.ForeignKey(User, models.PROTECT, related_name="+")
+    op = models.UUIDField()
+    entry = models.ForeignKey(Entry, models.PROTECT, null=True, related_name="+")
+    answer = models.JSONField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "op"], name="operation_once")]
+
+
+class QueryQuerySet(models.QuerySet["Query"]):
+    def unresolved(self) -> QueryQuerySet:
+        return self.exclude(state=Query.State.CLOSED)
+
+
+class Query(models.Model):
+    """A question about an item of an entry or about an adverse event, and where it stands."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("open")  # the site's turn
+        ANSWERED = "answered", _("answered")  # the reviewer's turn
+        CLOSED = "closed", _("closed")
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="queries")
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="queries")
+    entry = models.ForeignKey(Entry, models.PROTECT, null=True, blank=True, related_name="queries")
+    adverse_event = models.ForeignKey(
+        "safety.AdverseEvent", models.PROTECT, null=True, blank=True, related_name="queries"
+    )
+    item = models.CharField(max_length=60, blank=True)
+    check_code = models.CharField(max_length=60, blank=True)  # which check asked; empty: a person
+    text = models.TextField(_("question"))
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    value_at_confirmation = models.JSONField(null=True, blank=True)  # quiet until it changes again
+    opened_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    opened_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    objects = QueryQuerySet.as_manager()
+    history = history()
+
+    class Meta:
+        ordering = ["opened_at", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entry", "check_code", "item"],
+                condition=~Q(check_code="") & ~Q(state="closed"),
+                name="check_asks_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(entry=None, adverse_event__isnull=False)
+                | Q(entry__isnull=False, adverse_event=None),
+                name="query_about_entry_or_event",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["site", "state", "opened_at"],
+                condition=~Q(state="closed"),
+                name="query_open_work",
+            )
+        ]
+
+
+class QueryMessage(models.Model):
+    """One turn in the thread of a query; only ever added."""
+
+    class Act(models.TextChoices):
+        ASK = "ask", _("asked")
+        ANSWER = "answer", _("answered")
+        CLOSE = "close", _("closed")
+        REOPEN = "reopen", _("reopened")
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    query = models.ForeignKey(Query, models.PROTECT, related_name="messages")
+    act = models.CharField(max_length=10, choices=Act.choices)
+    text = models.TextField(blank=True)
+    by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField(default=timezone.now)
+    history = history()
+
+    class Meta:
+        ordering = ["at", "id"]
+
+
+class Verification(models.Model):
+    """A monitor compared an entry with its source; stale when the digest differs."""
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    entry = models.ForeignKey(Entry, models.PROTECT, related_name="verifications")
+    digest = models.CharField(max_length=64)
+    verified_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    verified_at = models.DateTimeField(default=timezone.now)
+    history = history()
+
+
+class Signature(models.Model):
+    """An investigator's signature under one participant's data, bound to their digest."""
+
+    class Meaning(models.TextChoices):
+        REVIEWED = "reviewed", _("I have reviewed these data")
+        APPROVED = "approved", _("I confirm that these data are accurate and complete")
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="signatures")
+    meaning = models.CharField(_("meaning"), max_length=20, choices=Meaning.choices)
+    digest = models.CharField(max_length=64)
+    signed_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    printed_name = models.CharField(max_length=100)
+    signed_at = models.DateTimeField(default=timezone.now)
+    history = history()
+
+    class Meta:
+        ordering = ["signed_at", "id"]
+
+
+class Lock(models.Model):
+    """A site's data are closed for writing, by whom and until when; the database enforces it."""
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="locks")
+    locked_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    locked_at = models.DateTimeField(default=timezone.now)
+    reason = models.TextField(_("reason"), blank=True)
+    released_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    released_at = models.DateTimeField(null=True, blank=True)
+    release_reason = models.TextField(_("reason for unlocking"), blank=True)
+    history = history()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["site"], condition=Q(released_at=None), name="one_lock_per_site"
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at=None, released_by=None)
+                | Q(released_at__isnull=False, released_by__isnull=False) & ~Q(release_reason=""),
+                name="lock_released_by_somebody_for_a_reason",
+            ),
+        ]

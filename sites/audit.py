@@ -1,0 +1,128 @@
+"""The record of who did what: `acting` names the person, the database writes the history.
+
+Every road to a protected table (the ORM's save, update and bulk calls, raw SQL, cascades) ends in
+a trigger that copies the row to its history table and refuses a write without an actor
+(DESIGN 2.4 and 5). The history tables are django-simple-history's, so its `as_of` and
+`diff_against` keep working; its own signals are off.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db import connections, models, transaction
+from django.db.migrations.operations.base import Operation
+from simple_history.models import HistoricalRecords
+
+SOURCES = ("entry", "import", "patient", "API", "job")
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who writes: the label that the trail keeps, and in which role at which site.
+
+    `roles` maps a site's id to the role through which this request may write there; the trigger
+    picks the one of the row's own site.
+    """
+
+    label: str
+    user_id: int | None = None
+    roles: Mapping[int, str] = field(default_factory=dict)
+    source: str = "entry"
+    request: str = ""
+    captured_at: dt.datetime | None = None
+
+    @classmethod
+    def job(cls, name: str) -> Actor:
+        return cls(label=f"job:{name}", source="job")
+
+    def captured(self, at: dt.datetime | None) -> Actor:
+        """The same person, for data that were captured at `at` and are saved only now."""
+        return replace(self, captured_at=at)
+
+    @property
+    def role(self) -> str:
+        distinct = set(self.roles.values())
+        if len(distinct) == 1:
+            return distinct.pop()
+        return (
+            json.dumps({str(site): role for site, role in self.roles.items()}) if distinct else ""
+        )
+
+
+_NAMES = ("actor", "user", "role", "source", "request", "captured_at", "reason")
+_SET = "SELECT " + ", ".join(f"set_config('edc.{name}', %s, true)" for name in _NAMES)
+
+
+@contextmanager
+def acting(by: Actor, reason: str = "", *, using: str = "default") -> Iterator[None]:
+    """Open a transaction in which writes are made by `by`, because of `reason`.
+
+    May not nest: a write has one author and one reason. Raises RuntimeError when it would.
+    """
+    connection = connections[using]
+    if getattr(connection, "edc_acting", False):
+        raise RuntimeError("acting() is already open: one write has one author and one reason")
+    values = [
+        by.label,
+        str(by.user_id or ""),
+        by.role,
+        by.source,
+        by.request,
+        by.captured_at.isoformat() if by.captured_at else "",
+        reason,
+    ]
+    with transaction.atomic(using=using):
+        with connection.cursor() as cursor:
+            cursor.execute(_SET, values)
+        connection.edc_acting = True  # type: ignore[attr-defined]
+        try:
+            yield
+            # What set_config(…, true) sets inside a savepoint outlives its release. After an
+            # error there is nothing to reset: the rollback takes the settings with it.
+            with connection.cursor() as cursor:
+                cursor.execute(_SET, [""] * len(_NAMES))
+        finally:
+            connection.edc_acting = False  # type: ignore[attr-defined]
+
+
+class Recorded(models.Model):
+    """What every history row says beside the row itself; all of it is filled by the trigger."""
+
+    history_actor = models.TextField()
+    history_role = models.TextField(blank=True, default="")
+    history_source = models.TextField(blank=True, default="")
+    history_captured_at = models.DateTimeField(null=True)
+    history_request = models.TextField(blank=True, default="")
+    history_xid = models.BigIntegerField()
+
+    class Meta:
+        abstract = True
+
+
+def _user_of(row: Any) -> Any:
+    from django.contrib.auth import get_user_model
+
+    return get_user_model().objects.filter(pk=row.history_user_id).first()
+
+
+def _refuse_user(row: Any, user: Any) -> None:
+    raise AttributeError("history rows are written by the database alone")
+
+
+def history(**options: Any) -> HistoricalRecords:
+    """`HistoricalRecords` with the columns that the trigger fills."""
+    return HistoricalRecords(
+        bases=[Recorded],
+        history_id_field=models.BigAutoField(),
+        history_change_reason_field=models.TextField(null=True),
+        history_user_id_field=models.BigIntegerField(null=True),
+        history_user_getter=_user_of,
+        history_user_setter=_refuse_user,
+        **options,
+    )

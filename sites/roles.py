@@ -1,0 +1,84 @@
+"""Who may: one table from role to permissions, and what one person may not hold at one site.
+
+Roles are code, so that changing one is a reviewed commit; memberships are data, so that giving
+one is a recorded act. *When* an action is possible is `crf.workflow`, not this module.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Permission(StrEnum):
+    """What a route asks of the person who calls it, at the site whose rows it touches."""
+
+    SIGNED_IN = "signed in"  # no study data: home, own account
+    SEE_DATA = "see data"  # participants by number, visits, entries, adverse events
+    SEE_IDENTITY = "see identity"  # name, birth date, chart number, contact
+    SEE_TRAIL = "see trail"
+    ENTER = "enter"  # consent to end of study, entries, adverse events, answers to queries
+    QUERY = "query"
+    VERIFY = "verify"
+    REVIEW_EVENTS = "review events"
+    SIGN = "sign"
+    LOCK = "lock"
+    RELEASE = "release"  # ask for datasets and download them
+    ALLOCATE = "allocate"
+    SEE_ARM = "see arm"
+    SEE_STUDY = "see study"  # protocol versions, approvals, people: nothing clinical
+    MANAGE_PEOPLE = "manage people"
+    MANAGE_SITES = "manage sites"  # record approvals, caps
+    SEE_ACCESS = "see access log"
+
+
+class Role(models.TextChoices):
+    COORDINATOR = "coordinator", _("Site coordinator")
+    INVESTIGATOR = "investigator", _("Investigator")
+    MONITOR = "monitor", _("Monitor")
+    DATA_MANAGER = "data_manager", _("Data manager")
+    SAFETY_OFFICER = "safety_officer", _("Safety officer")
+    ADMINISTRATOR = "administrator", _("Administrator")
+    AUDITOR = "auditor", _("Auditor")
+
+
+P = Permission
+_READ = {P.SEE_STUDY, P.SEE_DATA, P.SEE_TRAIL}
+
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.COORDINATOR: frozenset({*_READ, P.SEE_IDENTITY, P.ENTER}),
+    Role.INVESTIGATOR: frozenset({*_READ, P.SEE_IDENTITY, P.ENTER, P.SIGN, P.ALLOCATE, P.SEE_ARM}),
+    Role.MONITOR: frozenset({*_READ, P.QUERY, P.VERIFY, P.REVIEW_EVENTS}),
+    Role.DATA_MANAGER: frozenset({*_READ, P.QUERY, P.LOCK, P.RELEASE}),
+    Role.SAFETY_OFFICER: frozenset({*_READ, P.QUERY, P.REVIEW_EVENTS, P.SEE_ARM}),
+    Role.ADMINISTRATOR: frozenset({P.SEE_STUDY, P.MANAGE_PEOPLE, P.MANAGE_SITES, P.SEE_ACCESS}),
+    Role.AUDITOR: frozenset({*_READ, P.SEE_ACCESS, P.SEE_ARM}),
+}
+
+# Separation of duties (EMA 2023 annex 3; DESIGN 2.8): who enters data neither verifies nor locks
+# it, and who hands out access holds no clinical permission.
+FORBIDDEN: tuple[tuple[Permission, frozenset[Permission]], ...] = (
+    (P.ENTER, frozenset({P.VERIFY, P.LOCK, P.REVIEW_EVENTS})),
+    (P.MANAGE_PEOPLE, frozenset(P) - PERMISSIONS[Role.ADMINISTRATOR] - {P.SIGNED_IN}),
+)
+
+
+def permissions(roles: Iterable[str]) -> frozenset[Permission]:
+    """Everything that these roles together allow at one site."""
+    return frozenset().union(*(PERMISSIONS[Role(role)] for role in roles))
+
+
+def forbidden_pairs(roles: Iterable[str]) -> list[tuple[Role, Role]]:
+    """Pairs of these roles that one person may not hold at one site."""
+    held = sorted({Role(role) for role in roles})
+    return [
+        (one, other)
+        for position, one in enumerate(held)
+        for other in held[position + 1 :]
+        if any(
+            (duty in PERMISSIONS[a] and against & PERMISSIONS[b])
+            for a, b in ((one, other), (other, one))
+            for duty, against in FORBIDDEN
+        )
+    ]
