@@ -1,0 +1,51 @@
+"""A study's whole definition: its protocol with every instrument that it names.
+
+This is what is published: the canonical JSON is stored and hashed, and read back from there at run
+time. It holds every value, defaults too, so that a default which changes in the code can't change
+what was published.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Self
+
+from crf.conditions import FACTS, compile, decide
+from crf.instrument.items import Instrument
+from registry.protocol import FormDue, Part, Protocol
+
+
+class Definition(Part):
+    protocol: Protocol
+    instruments: dict[str, Instrument]
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> Self:
+        """The definition from what was published. It was checked then, and is not checked again."""
+        return cls.model_validate(content)
+
+    def instrument(self, code: str) -> Instrument:
+        return self.instruments[code]
+
+    def due(self, visit: str | None, facts: Mapping[str, Any]) -> tuple[Instrument, ...]:
+        """The forms of a visit (None: of an unscheduled one) for a participant of whom these facts
+        are known.
+        """
+        forms = self.protocol.visit(visit).forms if visit else self.protocol.unscheduled or ()
+        context = {name: facts.get(name) for name in FACTS} | {"visit": visit}
+        return tuple(self.instruments[form.instrument] for form in forms if _is_due(form, context))
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(canonical(self).encode()).hexdigest()
+
+
+def canonical(definition: Definition) -> str:
+    """The one JSON text of a definition: sorted keys, no spaces, letters as they are."""
+    content = definition.model_dump(mode="json")
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _is_due(form: FormDue, context: Mapping[str, Any]) -> bool:
+    return form.when is None or decide(compile(form.when), context) is True
