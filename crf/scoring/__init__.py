@@ -17,7 +17,7 @@ SCORES: dict[str, Score] = {
 }
 
 
-def compute(name: str, answers: Answers, **settings: object) -> Values:
+def compute(name: str, answers: Answers, /, **settings: object) -> Values:
     """The outputs of a score for its items in their order, None for an item without an answer."""
     given = settings_for(name, settings)
     score = SCORES[name]
