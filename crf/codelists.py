@@ -35,7 +35,7 @@ class Coded:
 
 @dataclass(frozen=True)
 class _Row:
-    """A code with what it is searched by: the bare code, its names, and the names without spaces."""
+    """A code with what it is searched by: bare code, names, and the names without spaces."""
 
     coded: Coded
     code: str

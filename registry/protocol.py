@@ -6,7 +6,7 @@ what needs the instruments too (does this item exist, is this expression valid) 
 both are known, in `crf.instrument`. Every text that a person reads carries Korean and English.
 
 Conditions (`when`, `met`) are kept as CEL source: the language, and the names that an expression
-may use, are settled in `crf.conditions`.
+may use, are settled in `registry.conditions`.
 """
 
 from datetime import date
@@ -28,9 +28,12 @@ from pydantic import (
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=16)]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Short = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=20)]
+Version = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20)]
 Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 SEXES = ("female", "male")
+UNSCHEDULED = "unscheduled"
 WITHDRAWAL_SCOPES = ("visits", "use", "sharing")
 
 
@@ -51,7 +54,7 @@ class Text(Part):
 class Named(Part):
     """One entry of a list of the protocol: a reason, a category, a cohort."""
 
-    code: Slug
+    code: Short
     label: Text
 
 
@@ -103,12 +106,12 @@ class SiteDefinition(Part):
 
 
 class ConsentVersion(Part):
-    version: Words
+    version: Version
     valid_from: date
 
 
 class ConsentDefinition(Part):
-    kind: Slug
+    kind: Short
     label: Text
     required: bool
     versions: tuple[ConsentVersion, ...] = Field(min_length=1)
@@ -138,7 +141,7 @@ class CohortDefinition(Part):
 
 
 class Criterion(Part):
-    """Eligible means: every inclusion is true and every exclusion is false; undecided is neither."""
+    """Eligible: every inclusion is true, every exclusion false; undecided is neither."""
 
     code: Code
     kind: Literal["inclusion", "exclusion"]
@@ -158,13 +161,20 @@ class FormDue(Part):
 class VisitDefinition(Part):
     """A planned visit: `day` counts from the anchor, the window is [day - before, day + after]."""
 
-    code: Slug
+    code: Short
     label: Text
     day: int
     before: int = Field(ge=0)
     after: int = Field(ge=0)
     forms: tuple[FormDue, ...] = Field(min_length=1)
     anchor: Literal["enrolment"] = "enrolment"
+
+    @field_validator("code")
+    @classmethod
+    def _planned(cls, value: str) -> str:
+        if value == UNSCHEDULED:
+            raise ValueError("can't be “unscheduled”: that is what every other visit is called")
+        return value
 
     @property
     def opens(self) -> int:
@@ -195,8 +205,8 @@ class Endpoint(Part):
     label: Text
     instrument: Slug
     score: Slug
-    from_visit: Slug | None = None
-    to_visit: Slug
+    from_visit: Short | None = None
+    to_visit: Short
     primary: bool = False
 
 
@@ -226,7 +236,7 @@ class Safety(Part):
 class Sharing(Part):
     """On what terms individual data may be given to others."""
 
-    consent: Slug
+    consent: Short
     months_after_publication: int = Field(ge=0)
     years: int = Field(ge=1)
     requires: tuple[Named, ...] = Field(min_length=1)
@@ -235,7 +245,7 @@ class Sharing(Part):
 
 class Protocol(Part):
     code: Slug
-    version: Words
+    version: Version
     title: Text
     short: Text
     sponsor: Text
@@ -281,7 +291,7 @@ class Protocol(Part):
 
     @cached_property
     def instruments(self) -> tuple[str, ...]:
-        """Every instrument that the protocol names, in the order in which a participant meets them."""
+        """Every instrument that the protocol names, in the order in which they are met."""
         named = [self.screening]
         for visit in self.visits:
             named += [form.instrument for form in visit.forms]

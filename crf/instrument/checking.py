@@ -247,7 +247,7 @@ def _item_codes(instrument: Instrument) -> _Findings:
     for n, code in _repeated(check.code for check in instrument.checks):
         yield ("checks", n, "code"), f"The check “{code}” stands twice."
     seen: set[str] = set()
-    outputs = {column: n for column, n in _outputs(instrument)}
+    outputs = dict(_outputs(instrument))
     reserved = RESERVED | COLUMNS | FACTS.keys()
     for where, item in _placed(instrument):
         if item.code in seen:

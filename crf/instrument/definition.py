@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
-from crf.conditions import FACTS, compile, decide
+from crf.conditions import compile, decide, known
 from crf.instrument.items import Instrument
 from registry.protocol import FormDue, Part, Protocol
 
@@ -33,7 +33,7 @@ class Definition(Part):
         are known.
         """
         forms = self.protocol.visit(visit).forms if visit else self.protocol.unscheduled or ()
-        context = {name: facts.get(name) for name in FACTS} | {"visit": visit}
+        context = {**known(facts), "visit": visit}
         return tuple(self.instruments[form.instrument] for form in forms if _is_due(form, context))
 
     @cached_property

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crf.conditions import FACTS, compile, decide
+from crf.conditions import compile, decide, known
 from crf.instrument.items import Check, DateItem, DecimalItem, Instrument, Item
 
 FULL_DATE = len("2026-05-03")
@@ -33,7 +33,7 @@ def judge(
     """`answers` as stored, without those marked missing or with null for them; `facts` as in
     `conditions.FACTS`.
     """
-    context: dict[str, Any] = {name: facts.get(name) for name in FACTS}
+    context = known(facts)
     context |= dict.fromkeys((item.code for item in instrument.items), None)
     shown: set[str] = set()
     for item in instrument.items:
