@@ -121,12 +121,12 @@ def _folded(text: str) -> str:
 
 
 def _rank(name: str, wanted: str) -> int | None:
-    words = name.split()
+    words, wanted_words = name.split(), wanted.split()
     if not wanted.isascii():  # Korean is typed with and without spaces
-        name = name.replace(" ", "")
-    if not all(word in name for word in wanted.split()):
+        name, wanted = name.replace(" ", ""), wanted.replace(" ", "")
+    if not all(word in name for word in wanted_words):
         return None
-    if name == wanted or words == wanted.split():
+    if name == wanted:
         return 0
     if name.startswith(wanted):
         return 1
@@ -134,8 +134,7 @@ def _rank(name: str, wanted: str) -> int | None:
 
 
 def load_workbook(path: Path, *, version: str | None = None) -> dict[str, dict[int, str]]:
-    """NCI's official workbook (v5.0 or v6.0) as code → grade → description; absent grades are left
-    out.
+    """NCI's official workbook as code → grade → description; absent grades are left out.
 
     With `version` the workbook must hold exactly the terms of that version, so that descriptions of
     one version are never shown beside the terms of another.

@@ -66,7 +66,8 @@ def test_a_moment_is_not_a_day():
 def test_a_further_criterion_never_gives_more_time(criteria, further, aware_on):
     before = deadline(criteria, aware_on=aware_on)
     after = deadline(criteria | {further}, aware_on=aware_on)
-    assert before is not None and after is not None
+    assert before is not None
+    assert after is not None
     assert aware_on < after.report_by <= before.report_by <= aware_on + timedelta(days=15)
 
 
