@@ -102,14 +102,14 @@ class Participant(models.Model):
     """A person who consented, known by number; who they are is kept apart in `Identity`."""
 
     class Sex(models.TextChoices):
-        FEMALE = "F", _("female")
-        MALE = "M", _("male")
+        FEMALE = "female", _("female")
+        MALE = "male", _("male")
 
     site = models.ForeignKey(Site, models.PROTECT, related_name="participants")
     version = models.ForeignKey(ProtocolVersion, models.PROTECT, related_name="participants")
     screening_number = models.CharField(max_length=30)
     subject_number = models.CharField(max_length=30, null=True, blank=True)
-    sex = models.CharField(_("sex"), max_length=1, choices=Sex.choices)
+    sex = models.CharField(_("sex"), max_length=6, choices=Sex.choices)
     birth_year = models.PositiveSmallIntegerField(_("birth year"))
     age = models.PositiveSmallIntegerField(_("age at consent"))
     consented_on = models.DateField(_("consent date"))

@@ -1,0 +1,55 @@
+"""What happens to a study and its participants: every write of the spine, one function each.
+
+Functions are keyword-only, end in `by=`, and say *when* an act is possible; *who* may act was
+settled by the route. A refusal is a sentence for the person; nothing is ever deleted.
+"""
+
+from .drivers import Changes, Impact, change_drivers, impact
+from .participants import (
+    ConsentGiven,
+    Consented,
+    NewParticipant,
+    add_consent,
+    allocate,
+    assess,
+    consent,
+    end_study,
+    enrol,
+    prescreen,
+    screen,
+    void_consent,
+    void_participant,
+    withdraw,
+)
+from .schedule import add_visit, mark_missed, record_visit, void_visit
+from .study import Published, approve, protocol_of, publish, version_at
+
+__all__ = [
+    "Changes",
+    "ConsentGiven",
+    "Consented",
+    "Impact",
+    "NewParticipant",
+    "Published",
+    "add_consent",
+    "add_visit",
+    "allocate",
+    "approve",
+    "assess",
+    "change_drivers",
+    "consent",
+    "end_study",
+    "enrol",
+    "impact",
+    "mark_missed",
+    "prescreen",
+    "protocol_of",
+    "publish",
+    "record_visit",
+    "screen",
+    "version_at",
+    "void_consent",
+    "void_participant",
+    "void_visit",
+    "withdraw",
+]
