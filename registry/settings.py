@@ -213,8 +213,8 @@ CONTENT_SECURITY_POLICY = {
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / ".static"
 # Outside production no `collectstatic` has run: files are served from where they are written.
+STATIC_ROOT = BASE_DIR / ".static" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 _storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 STORAGES = {

@@ -65,6 +65,8 @@ def prescreen(*, site: Site, on: dt.date, reason: str, by: Actor) -> Prescreen:
     """Count somebody who did not come to consent: a date and a reason category, nothing else."""
     if on > site.today():
         raise Refused(_("The date lies in the future."), "on")
+    if reason not in {each.code for each in protocol_of(version_at(site)).prescreen_reasons}:
+        raise Refused(_("Please choose a reason from the list."), "reason")
     with acting(by):
         return Prescreen.objects.create(site=site, on=on, reason=reason)
 

@@ -24,7 +24,8 @@ UNSCHEDULED = "unscheduled"
 
 def facts_of(participant: Participant) -> dict[str, Any]:
     """What conditions of the protocol may ask about a participant; see `registry.conditions`."""
-    allocation = getattr(participant, "allocation", None)
+    has_arms = bool(protocol_of(participant.version_id).arms)
+    allocation = getattr(participant, "allocation", None) if has_arms else None
     known = {
         "cohort": participant.cohort or None,
         "arm": allocation.arm if allocation else None,

@@ -1,0 +1,27 @@
+"""What happens to a form: every write of `crf`, one keyword-only function each."""
+
+from .entries import Saved, add_entry, complete, entry_facts, save_entry, void_entry
+from .locking import Blocker, blockers, is_locked, lock, unlock
+from .queries import answer_query, ask_query, close_query
+from .review import sign, signature_digest, signature_state, verify
+
+__all__ = [
+    "Blocker",
+    "Saved",
+    "add_entry",
+    "answer_query",
+    "ask_query",
+    "blockers",
+    "close_query",
+    "complete",
+    "entry_facts",
+    "is_locked",
+    "lock",
+    "save_entry",
+    "sign",
+    "signature_digest",
+    "signature_state",
+    "unlock",
+    "verify",
+    "void_entry",
+]

@@ -1,0 +1,362 @@
+"""Saving, completing and voiding a form.
+
+One save carries what changed since the last one, with the base of each item. What can be kept is
+kept, and the answer says item by item what was not: a format error, somebody else's change, a
+reason that is missing. Values that are merely unlikely are kept and open a query.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from crf import codelists
+from crf.definitions import definition_of
+from crf.instrument import CodeItem, Instrument, Judgement, judge
+from crf.models import Entry, Operation
+from crf.scoring import SCORES, compute
+from crf.values import Invalid, parse
+from crf.workflow import Act, State, refusal, state_of
+from registry.models import Participant, Visit
+from registry.services import version_at
+from registry.services.schedule import facts_of
+from sites.access import Refused
+from sites.audit import Actor, acting
+
+from .queries import settle_checks
+
+VERSIONS = "$versions"  # in `Entry.scores`: which version of each score computed it
+
+
+@dataclass
+class Saved:
+    """What a save did, item by item.
+
+    `errors` item → sentence (not stored); `conflicts` item → {"theirs", "mine"} (not stored, the
+    person chooses); `needs_reason` items of a completed form that came without one (not stored).
+    `checks` are the soft checks that are broken now, `shown` the items that apply.
+    """
+
+    entry_id: int
+    accepted: list[str] = field(default_factory=list)
+    errors: dict[str, str] = field(default_factory=dict)
+    conflicts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    needs_reason: list[str] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    shown: list[str] = field(default_factory=list)
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    scores: dict[str, Any] = field(default_factory=dict)
+    answered: int = 0
+    due: int = 0
+    state: str = ""
+    saved_at: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def entry_facts(entry: Entry) -> dict[str, Any]:
+    """What expressions of this form may ask about its participant and visit."""
+    facts = facts_of(entry.participant)
+    visit: Visit | None = entry.visit
+    return facts | {
+        "visit": visit.code if visit else None,
+        "visit_day": visit.day if visit else None,
+        "visit_date": visit.happened_on.isoformat() if visit and visit.happened_on else None,
+        "today": entry.site.today().isoformat(),
+    }
+
+
+def missing_reasons(entry: Entry) -> dict[str, str]:
+    """Item → why it has no value, for the items that are marked missing."""
+    return {item: about["missing"] for item, about in entry.meta.items() if "missing" in about}
+
+
+def add_entry(*, participant: Participant, instrument: str, by: Actor) -> Entry:
+    """A new row of a participant's log, or the participant's screening form."""
+    if participant.voided_at:
+        raise Refused(_("This participant was entered in error and is void."))
+    version = version_at(participant.site)
+    definition = definition_of(version.pk)
+    logs = {log.instrument for log in definition.protocol.logs}
+    if instrument not in {*logs, definition.protocol.screening}:
+        raise Refused(_("This form belongs to a visit."))
+    if instrument in logs and not participant.enrolled_at:
+        raise Refused(_("Please enrol the participant first."))
+    existing = participant.entries.filter(visit=None, instrument=instrument)
+    if instrument not in logs and existing.filter(voided_at=None).exists():
+        raise Refused(_("This form exists already."))
+    last = existing.aggregate(last=Max("number"))["last"]
+    with acting(by):
+        return Entry.objects.create(
+            site_id=participant.site_id,
+            participant=participant,
+            instrument=instrument,
+            number=(last or 0) + 1,
+            version=version,
+        )
+
+
+def save_entry(
+    *,
+    entry: Entry,
+    changes: Mapping[str, Any],
+    missing: Mapping[str, str | None] | None = None,
+    base: Mapping[str, Any] | None = None,
+    reasons: Mapping[str, str] | None = None,
+    reason: str = "",
+    op: uuid.UUID | None = None,
+    captured_at: dt.datetime | None = None,
+    strict: bool = False,
+    by: Actor,
+) -> Saved:
+    """Store answers and missing reasons of one form.
+
+    `changes` item → what was typed; `missing` item → reason code, or None to take the mark away;
+    `base` item → the stored value that the person saw when answering (items left out are not
+    compared). `reasons` and `reason` say why a completed form changes. With `op`, a repetition
+    gets the first answer again. `strict`: store nothing unless everything can be stored.
+    """
+    missing, reasons = missing or {}, reasons or {}
+    with acting(by.captured(captured_at), _reason_text(reason, reasons)):
+        entry = _locked(entry)
+        if op is not None:
+            done = Operation.objects.filter(user_id=by.user_id, op=op).first()
+            if done is not None:
+                if done.entry_id != entry.pk:
+                    raise Refused(_("This operation id was used for another form."))
+                return Saved(**done.answer)
+        _require_open(entry)
+        if entry.started_at is None:
+            entry.version = version_at(entry.site)
+        instrument = definition_of(entry.version_id).instrument(entry.instrument)
+        facts = entry_facts(entry)
+        saved = Saved(entry_id=entry.pk)
+        completed = state_of(entry) is State.COMPLETE
+        answers, meta = dict(entry.answers), {k: dict(v) for k, v in entry.meta.items()}
+        for item in [*changes, *(code for code in missing if code not in changes)]:
+            if not instrument.has(item):
+                saved.errors[item] = _("This form has no such question.")
+                continue
+            value = _parsed(entry, instrument, item, changes, missing, saved)
+            if item in saved.errors:
+                continue
+            before = (entry.answers.get(item), entry.meta.get(item, {}).get("missing"))
+            after = (value, missing.get(item))
+            if after == before:
+                saved.accepted.append(item)
+            elif base is not None and item in base and not _same(base[item], before):
+                saved.conflicts[item] = {"theirs": before[0], "missing": before[1], "mine": value}
+            elif completed and not (reason.strip() or reasons.get(item, "").strip()):
+                saved.needs_reason.append(item)
+            else:
+                _put(instrument, answers, meta, item, value, missing.get(item), by)
+                saved.accepted.append(item)
+        refused = saved.errors or saved.conflicts or saved.needs_reason
+        changed = (answers, meta) != (entry.answers, entry.meta) and not (strict and refused)
+        if changed:
+            entry.answers, entry.meta = answers, meta
+        judgement = judge(instrument, entry.answers, facts)
+        if changed:
+            entry.scores = scores_of(instrument, answers, judgement.shown)
+            entry.started_at = entry.started_at or timezone.now()
+            entry.save(update_fields=["answers", "meta", "scores", "started_at", "version"])
+            settle_checks(entry, instrument, judgement)
+        _describe(saved, entry, instrument, judgement)
+        if op is not None and not strict:
+            Operation.objects.create(
+                site_id=entry.site_id,
+                user_id=by.user_id,
+                op=op,
+                entry=entry,
+                answer=saved.as_dict(),
+            )
+    return saved
+
+
+def _reason_text(reason: str, reasons: Mapping[str, str]) -> str:
+    own = {item: text.strip() for item, text in reasons.items() if text.strip()}
+    if not own:
+        return reason.strip()
+    if len(set(own.values())) == 1 and not reason.strip():
+        return next(iter(own.values()))
+    lines = [f"{item}: {text}" for item, text in sorted(own.items())]
+    return "\n".join([reason.strip(), *lines] if reason.strip() else lines)
+
+
+def _locked(entry: Entry) -> Entry:
+    """The entry as it is now, with its row locked until this transaction ends."""
+    return (
+        Entry.objects.select_for_update(of=("self",))
+        .select_related("participant__site", "visit", "site")
+        .get(pk=entry.pk)
+    )
+
+
+def _require_open(entry: Entry) -> None:
+    act = Act.CORRECT if entry.completed_at else Act.SAVE
+    sentence = refusal(act, entry)
+    if sentence:
+        raise Refused(sentence)
+    if entry.participant.voided_at:
+        raise Refused(_("This participant was entered in error and is void."))
+    if entry.visit and entry.visit.missed_at:
+        raise Refused(_("This visit is marked as missed. Record its date first."))
+    if entry.visit and not entry.visit.happened_on:
+        raise Refused(_("Please record the visit date first."))
+
+
+def _parsed(
+    entry: Entry,
+    instrument: Instrument,
+    item: str,
+    changes: Mapping[str, Any],
+    missing: Mapping[str, str | None],
+    saved: Saved,
+) -> Any:
+    why = missing.get(item)
+    if why is not None:
+        if why not in instrument.item(item).missing:
+            saved.errors[item] = _("Please choose why there is no answer.")
+        return None
+    if item not in changes:
+        return None
+    try:
+        return parse(instrument.item(item), changes[item], today=entry.site.today())
+    except Invalid as error:
+        saved.errors[item] = str(error)
+        return None
+
+
+def _same(seen: Any, before: tuple[Any, str | None]) -> bool:
+    """Whether what the person saw is what is stored: a value, a missing mark, or nothing."""
+    value, why = before
+    if isinstance(seen, Mapping):
+        return bool(seen.get("missing") == why)
+    return bool((seen if seen not in ("", []) else None) == value and why is None)
+
+
+def _put(
+    instrument: Instrument,
+    answers: dict[str, Any],
+    meta: dict[str, dict[str, Any]],
+    item: str,
+    value: Any,
+    why: str | None,
+    by: Actor,
+) -> None:
+    about: dict[str, Any] = {}
+    if value is None:
+        answers.pop(item, None)
+    else:
+        answers[item] = value
+        definition = instrument.item(item)
+        if isinstance(definition, CodeItem):
+            about["list"] = codelists.version(definition.list)
+    if why is not None:
+        about["missing"] = why
+    if by.source != "entry" and (value is not None or why is not None):
+        about["source"] = by.source
+    if about:
+        meta[item] = about
+    else:
+        meta.pop(item, None)
+
+
+def scores_of(instrument: Instrument, answers: Mapping[str, Any], shown: frozenset[str]) -> dict[str, Any]:
+    """Output → value for every score of the form, and which version computed it."""
+    values: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    for use in instrument.scores:
+        inputs = [answers.get(item) if item in shown else None for item in use.items]
+        for output, value in compute(use.score, inputs, **use.settings).items():
+            values[use.column(output)] = value
+        versions[use.score] = SCORES[use.score].version
+    return values | {VERSIONS: versions} if versions else values
+
+
+def _describe(saved: Saved, entry: Entry, instrument: Instrument, judgement: Judgement) -> None:
+    why = missing_reasons(entry)
+    asked = [item for item in instrument.items if item.code in judgement.shown and item.required]
+    saved.answers, saved.missing = entry.answers, why
+    saved.shown = [item.code for item in instrument.items if item.code in judgement.shown]
+    saved.checks = [
+        {"code": check.code, "items": list(check.items), "ko": check.message.ko, "en": check.message.en}
+        for check in judgement.broken
+    ]
+    saved.scores = {name: value for name, value in entry.scores.items() if name != VERSIONS}
+    saved.due = len(asked)
+    saved.answered = sum(item.code in entry.answers or item.code in why for item in asked)
+    saved.state = state_of(entry).value
+    saved.saved_at = timezone.now().isoformat()
+
+
+def unanswered(entry: Entry, instrument: Instrument) -> list[str]:
+    """Items that must be answered, or marked missing, before the form is complete."""
+    why = missing_reasons(entry)
+    shown = judge(instrument, entry.answers, entry_facts(entry)).shown
+    return [
+        item.code
+        for item in instrument.items
+        if item.required
+        and item.code in shown
+        and item.code not in entry.answers
+        and item.code not in why
+    ]
+
+
+class Incomplete(Refused):
+    """A form can't be completed yet; `items` are the questions without an answer."""
+
+    def __init__(self, items: list[str]) -> None:
+        super().__init__(_("Please answer the questions that are still open."))
+        self.items = items
+
+
+def complete(*, entry: Entry, by: Actor) -> Entry:
+    """Declare a form complete: from now on each change needs a reason."""
+    with acting(by):
+        entry = _locked(entry)
+        sentence = refusal(Act.COMPLETE, entry)
+        if sentence:
+            raise Refused(sentence)
+        _require_open(entry)
+        instrument = definition_of(entry.version_id).instrument(entry.instrument)
+        items = unanswered(entry, instrument)
+        if items:
+            raise Incomplete(items)
+        entry.completed_at, entry.completed_by_id = timezone.now(), by.user_id
+        entry.save(update_fields=["completed_at", "completed_by"])
+    return entry
+
+
+def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:
+    """A form entered in error: kept, struck through; a form of a visit is due anew, empty."""
+    if not reason.strip():
+        raise Refused(_("Please say why the form was entered in error."), "reason")
+    with acting(by, reason):
+        entry = _locked(entry)
+        sentence = refusal(Act.VOID, entry)
+        if sentence:
+            raise Refused(sentence)
+        entry.voided_at, entry.void_reason = timezone.now(), reason
+        entry.save(update_fields=["voided_at", "void_reason"])
+        entry.queries.unresolved().update(state="closed", closed_at=timezone.now())
+        if entry.visit_id and entry.participant.state == "enrolled":
+            Entry.objects.create(
+                site_id=entry.site_id,
+                participant_id=entry.participant_id,
+                visit_id=entry.visit_id,
+                instrument=entry.instrument,
+                number=entry.number,
+                version=version_at(entry.site),
+            )
+    return entry
