@@ -164,9 +164,12 @@ def _cohort(definition: Definition) -> _Findings:
     item = screening.item(cohort.item) if screening.has(cohort.item) else None
     if not isinstance(item, ChoiceItem):
         yield ("cohort", "item"), f"“{screening.code}” has no choice “{cohort.item}”."
-    elif {option.code for option in item.options} != {option.code for option in cohort.options}:
-        message = f"The cohorts are not the options of “{cohort.item}” in “{screening.code}”."
-        yield ("cohort", "options"), message
+        return
+    codes = {option.code for option in item.options}
+    for n, option in enumerate(cohort.options):
+        if option.code not in codes:
+            message = f"“{option.code}” is not an option of “{cohort.item}” in “{screening.code}”."
+            yield ("cohort", "options", n), message
 
 
 def _endpoints(definition: Definition) -> _Findings:

@@ -22,6 +22,7 @@ from crf.instrument.items import Instrument
 from registry.protocol import Protocol
 
 SHARED = Path(__file__).parent.parent / "instruments"
+ROOT = Path(__file__).parent.parent.parent
 
 
 @dataclass(frozen=True, order=True)
@@ -85,7 +86,7 @@ class _Source:
         return line
 
     def problem(self, finding: Finding) -> Problem:
-        return Problem(str(self.path), self.line(finding.where), finding.message)
+        return Problem(_shown(self.path), self.line(finding.where), finding.message)
 
 
 class _Loader(yaml.SafeLoader):
@@ -107,16 +108,16 @@ for _tag, _pattern, _first in (
 
 def _read(path: Path) -> _Source:
     if not path.is_file():
-        raise Broken([Problem(str(path), 1, "There is no such file.")])
+        raise Broken([Problem(_shown(path), 1, "There is no such file.")])
     loader = _Loader(path.read_text(encoding="utf-8"))
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            raise Broken([Problem(str(path), 1, "The file must hold keys and values.")])
+            raise Broken([Problem(_shown(path), 1, "The file must hold keys and values.")])
         if twice := list(_repeated(node)):
             raise Broken(
                 [
-                    Problem(str(path), _line(key), f"“{key.value}” stands here twice.")
+                    Problem(_shown(path), _line(key), f"“{key.value}” stands here twice.")
                     for key in twice
                 ]
             )
@@ -125,7 +126,7 @@ def _read(path: Path) -> _Source:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         raise Broken(
-            [Problem(str(path), line, f"This is not valid YAML: {error.problem}.")]
+            [Problem(_shown(path), line, f"This is not valid YAML: {error.problem}.")]
         ) from None
     finally:
         loader.dispose()
@@ -142,6 +143,12 @@ def _repeated(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
     elif isinstance(node, yaml.SequenceNode):
         for each in node.value:
             yield from _repeated(each)
+
+
+def _shown(path: Path) -> str:
+    """The path from the project's folder, as an author would type it."""
+    resolved = path.resolve()
+    return str(resolved.relative_to(ROOT) if resolved.is_relative_to(ROOT) else path)
 
 
 def _line(node: yaml.Node) -> int:
