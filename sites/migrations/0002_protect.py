@@ -2,7 +2,14 @@
 
 from django.db import migrations
 
-from sites.protection import ACCESS_LOG, FUNCTIONS, Immutable, Protect, final_table
+from sites.protection import (
+    ACCESS_LOG,
+    FUNCTIONS,
+    READ_ONLY,
+    Immutable,
+    Protect,
+    final_table,
+)
 
 
 class Migration(migrations.Migration):
@@ -10,6 +17,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(FUNCTIONS, migrations.RunSQL.noop),
+        migrations.RunSQL(READ_ONLY, migrations.RunSQL.noop),
         migrations.RunSQL(ACCESS_LOG, "DROP TABLE sites_accesslog"),
         migrations.RunSQL(final_table("sites_accesslog", site=True), migrations.RunSQL.noop),
         Protect("study", site=None),
