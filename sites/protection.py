@@ -141,17 +141,22 @@ class Protect(_ModelOperation):
         for name in (table, history):
             statements += _refuse(name, "TRUNCATE", each="STATEMENT")
         statements += _refuse(history, "UPDATE OR DELETE")
+        # What an earlier `Protect` of this table asked for goes when this one does not.
+        statements += [
+            f'DROP TRIGGER IF EXISTS edc_refuse_delete ON "{table}"',
+            f'DROP TRIGGER IF EXISTS edc_locked ON "{table}"',
+        ]
         if not self.delete:
             statements += _refuse(table, "DELETE")
         if self.guard:
             statements += [
-                f'DROP TRIGGER IF EXISTS edc_locked ON "{table}"',
                 f'CREATE TRIGGER edc_locked BEFORE INSERT OR UPDATE ON "{table}" '
                 "FOR EACH ROW EXECUTE FUNCTION edc_refuse_locked()",
             ]
         if self.site:
             statements += row_security(table)
             statements += row_security(history, append_only=True)
+            statements += same_site(model)
         self._run(schema_editor, statements)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state) -> None:  # type: ignore[no-untyped-def]
@@ -173,8 +178,10 @@ class Immutable(_ModelOperation):
         return f"Make rows of {self.name} final"
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state) -> None:  # type: ignore[no-untyped-def]
-        table = to_state.apps.get_model(app_label, self.name)._meta.db_table
-        statements = final_table(table, site=bool(self.site))
+        model = to_state.apps.get_model(app_label, self.name)
+        statements = final_table(model._meta.db_table, site=bool(self.site))
+        if self.site:
+            statements += same_site(model)
         self._run(schema_editor, statements)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state) -> None:  # type: ignore[no-untyped-def]
@@ -218,6 +225,43 @@ def row_security(table: str, append_only: bool = False) -> list[str]:
     return statements
 
 
+def same_site(model: type[models.Model]) -> list[str]:
+    """Statements that let a row refer to rows of its own site alone.
+
+    A foreign key is checked past row-level security: without this a row of one's own site could
+    name a participant of another, and the answer would tell whether that one exists.
+    """
+    table, statements = model._meta.db_table, []
+    for field in model._meta.local_concrete_fields:
+        parent = field.related_model
+        if isinstance(parent, str) or parent is None or field.column == "site_id":
+            continue
+        site = next((f for f in parent._meta.local_concrete_fields if f.column == "site_id"), None)
+        if site is None:
+            continue
+        name, one = f"{table}_{field.column}_same_site", parent._meta.db_table
+        statements += [
+            f'CREATE UNIQUE INDEX IF NOT EXISTS "{one}_at_site" ON "{one}" (id, site_id)',
+            f'ALTER TABLE "{table}" DROP CONSTRAINT IF EXISTS "{name}"',
+            f'ALTER TABLE "{table}" ADD CONSTRAINT "{name}" FOREIGN KEY ("{field.column}", site_id)'
+            f' REFERENCES "{one}" (id, site_id)',
+        ]
+    # The rows that are there are checked as the owner, who sees those of the context alone.
+    return [ALL_SITES, *statements, NO_SITES] if statements else []
+
+
+ALL_SITES = (
+    "SELECT set_config('edc.sites', coalesce(array_agg(id), '{}')::text, true) FROM sites_site"
+)
+NO_SITES = "SELECT set_config('edc.sites', '', true)"
+
+
+# Tables of the framework that the runtime role only reads: migrations write them, or nobody.
+READ_ONLY = """
+REVOKE INSERT, UPDATE, DELETE ON django_migrations, django_content_type, auth_permission,
+  auth_group, auth_group_permissions, sites_user_groups, sites_user_user_permissions FROM edc_app;
+"""
+
 FUNCTIONS = """
 CREATE FUNCTION edc_sites() RETURNS text LANGUAGE plpgsql STABLE PARALLEL SAFE AS $body$
 DECLARE sites text := current_setting('edc.sites', true);
@@ -239,10 +283,15 @@ END $body$;
 REVOKE ALL ON FUNCTION edc_refuse() FROM PUBLIC;
 
 -- Before a row of a site is written: take the site's row FOR SHARE, then look for a lock. Whoever
--- locks takes it FOR UPDATE first, so a save is wholly before the lock or refused.
+-- locks takes it FOR UPDATE first, so a save is wholly before the lock or refused. A row stays at
+-- its site, or it could be moved out of a locked one.
 CREATE FUNCTION edc_refuse_locked() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
+  IF TG_OP = 'UPDATE' AND NEW.site_id <> OLD.site_id THEN
+    RAISE EXCEPTION 'a row of % stays at its site', TG_TABLE_NAME
+      USING ERRCODE = 'insufficient_privilege';
+  END IF;
   PERFORM 1 FROM public.sites_site WHERE id = NEW.site_id FOR SHARE;
   IF EXISTS (SELECT 1 FROM public.crf_lock WHERE site_id = NEW.site_id AND released_at IS NULL)
   THEN
@@ -269,8 +318,11 @@ CREATE TABLE sites_accesslog (
 CREATE INDEX sites_accesslog_participant ON sites_accesslog (participant_id, at);
 CREATE INDEX sites_accesslog_user ON sites_accesslog (user_id, at);
 CREATE TABLE sites_accesslog_default PARTITION OF sites_accesslog DEFAULT;
+CREATE TRIGGER edc_refuse_truncate BEFORE TRUNCATE ON sites_accesslog_default
+  FOR EACH STATEMENT EXECUTE FUNCTION edc_refuse();
 
 -- Makes the partitions of this month and the two after it; called by `up` and by beat every day.
+-- The runtime role reaches a partition through its parent alone: row-level security stands there.
 CREATE FUNCTION edc_access_partitions() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE first date; name text;
@@ -282,6 +334,9 @@ BEGIN
       EXECUTE format(
         'CREATE TABLE public.%I PARTITION OF public.sites_accesslog FOR VALUES FROM (%L) TO (%L)',
         name, first::text || ' 00:00:00+00', (first + interval '1 month')::date::text || ' 00:00:00+00');
+      EXECUTE format('REVOKE ALL ON public.%I FROM edc_app', name);
+      EXECUTE format('CREATE TRIGGER edc_refuse_truncate BEFORE TRUNCATE ON public.%I '
+        'FOR EACH STATEMENT EXECUTE FUNCTION public.edc_refuse()', name);
     END IF;
   END LOOP;
 END $body$;

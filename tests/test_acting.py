@@ -1,9 +1,11 @@
 """`acting` names one author and one reason for what is written inside it, and for nothing else."""
 
 import datetime as dt
+from contextlib import nullcontext, suppress
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.db.transaction import TransactionManagementError
 
 from sites.audit import Actor, acting
 from sites.models import User
@@ -65,22 +67,35 @@ def test_it_does_not_nest(coordinator):
     assert (row.history_actor, row.history_change_reason) == ("job:demo", "the first")
 
 
-@pytest.mark.parametrize("around", [transaction.atomic, acting])
-def test_an_error_takes_the_write_and_its_author_with_it(coordinator, around):
-    outer = around(Actor.job("demo")) if around is acting else around()
-    with pytest.raises(ZeroDivisionError), outer:
-        if around is acting:
-            rename(coordinator, "somebody else")
-            raise ZeroDivisionError
-        with acting(Actor.job("demo"), "fails"):
-            rename(coordinator, "somebody else")
-            raise ZeroDivisionError
-    assert context() == {}
+def fail(user):
+    rename(user, "somebody else")
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("outer", [transaction.atomic, nullcontext])
+def test_an_error_takes_the_write_and_its_author_with_it(coordinator, outer):
+    with outer():
+        with pytest.raises(ZeroDivisionError), acting(Actor.job("demo"), "fails"):
+            fail(coordinator)
+        assert context() == {}
     coordinator.refresh_from_db()
     assert coordinator.name == "coordinator"
     assert coordinator.history.count() == 1
     with acting(Actor.job("demo"), "works again"):
         rename(coordinator, "after the error")
+
+
+def break_transaction(user):
+    """Carry on after an error of the database as if nothing had been."""
+    with suppress(DatabaseError), transaction.atomic(savepoint=False):
+        User.objects.filter(pk=user.pk).update(username="monitor")
+
+
+def test_an_error_that_broke_the_transaction_is_not_hidden(coordinator):
+    with pytest.raises(TransactionManagementError), acting(Actor.job("demo")):
+        break_transaction(coordinator)
+    assert context() == {}
+    assert coordinator.history.count() == 1
 
 
 def test_a_savepoint_inside_that_fails_leaves_the_author_in_place(coordinator):
