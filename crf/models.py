@@ -7,8 +7,6 @@ verification can tell that what it covered has changed.
 
 from __future__ import annotations
 
-import uuid
-
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone

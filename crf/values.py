@@ -129,7 +129,9 @@ def _decimal(item: DecimalItem, text: str) -> str:
 def _within(item: IntegerItem | DecimalItem, number: Decimal) -> None:
     low, high = item.min, item.max
     if low is not None and high is not None and not low <= number <= high:
-        raise Invalid(_("Please enter a number from %(low)s to %(high)s.") % {"low": low, "high": high})
+        raise Invalid(
+            _("Please enter a number from %(low)s to %(high)s.") % {"low": low, "high": high}
+        )
     if low is not None and number < low:
         raise Invalid(_("Please enter a number of at least %(low)s.") % {"low": low})
     if high is not None and number > high:

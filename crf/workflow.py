@@ -49,9 +49,7 @@ TRANSITIONS: dict[Act, Transition] = {
     Act.SAVE: Transition(frozenset({State.EXPECTED, State.STARTED}), State.STARTED),
     Act.COMPLETE: Transition(frozenset({State.STARTED}), State.COMPLETE),
     Act.CORRECT: Transition(frozenset({State.COMPLETE}), None, needs_reason=True),
-    Act.VOID: Transition(
-        frozenset({State.STARTED, State.COMPLETE}), State.VOID, needs_reason=True
-    ),
+    Act.VOID: Transition(frozenset({State.STARTED, State.COMPLETE}), State.VOID, needs_reason=True),
     Act.VERIFY: Transition(frozenset({State.COMPLETE}), None),
     Act.QUERY: Transition(frozenset({State.STARTED, State.COMPLETE}), None),
 }

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from sites.models import Study
+from registry.management.commands.demo import PEOPLE
+from sites.access import Place
 from sites.roles import Permission as P
+from sites.roles import permissions
 
 # Route name, label, icon, permission; the first that a person may open is their start page.
 MENU = (
@@ -26,21 +29,30 @@ MENU = (
 )
 
 
-def studies_of(user: Any) -> list[Study]:
-    """Studies in which this person holds, or held, a role; their pages decide about today."""
-    return list(Study.objects.filter(memberships__user=user).distinct().order_by("code"))
-
-
 def chrome(request: HttpRequest) -> dict[str, Any]:
-    """Template context: `nav` and `study` on pages of a study, nothing elsewhere."""
-    held = getattr(request, "held", None)
+    """Template context: on every page the studies to switch between, in a study its menu."""
+    places = getattr(request, "places", {})
     study = getattr(request, "study", None)
-    if not held or study is None:
-        return {}
+    around: dict[str, Any] = {"demo_accounts": list(PEOPLE) if settings.DEMO else []}
+    if len(places) > 1:
+        around["studies"] = [
+            {
+                "url": reverse(start_of(place), args=[place.code]),
+                "label": place.name,
+                "current": study is not None and place.code == study.code,
+            }
+            for place in places.values()
+        ]
+    if study is None:
+        return around
     here = request.resolver_match.view_name if request.resolver_match else ""
-    permissions = frozenset().union(*held.values())
-    return {
+    held = _permissions(places[study.code])
+    if P.SEE_DATA in held:
+        around["search_url"] = reverse("participants", args=[study.code])
+        around["search_query"] = request.GET.get("q", "")
+    return around | {
         "study": study,
+        "role_labels": [role.label for role in places[study.code].distinct_roles],
         "nav": [
             {
                 "url": reverse(name, args=[study.code]),
@@ -49,6 +61,16 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
                 "current": name == here,
             }
             for name, label, icon, permission in MENU
-            if permission in permissions
+            if permission in held
         ],
     }
+
+
+def start_of(place: Place) -> str:
+    """The name of the first page that this person's roles open in a study."""
+    held = _permissions(place)
+    return next(name for name, _label, _icon, permission in MENU if permission in held)
+
+
+def _permissions(place: Place) -> frozenset[P]:
+    return permissions({role for roles in place.roles.values() for role in roles})

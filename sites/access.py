@@ -11,9 +11,9 @@ from __future__ import annotations
 import functools
 import ipaddress
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from django.conf import settings
@@ -32,13 +32,14 @@ from django.http import (
 )
 from django.shortcuts import render
 from django.urls import URLPattern, path
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from .audit import Actor
-from .models import AccessLog, ApiToken, SecurityEvent, Site, Study, User
-from .roles import Permission, permissions
+from sites.audit import Actor
+from sites.models import AccessLog, ApiToken, SecurityEvent, Site, Study, User
+from sites.roles import Permission, Role, permissions
 
 Row = TypeVar("Row", bound=models.Model)
 View = Callable[..., HttpResponseBase]
@@ -60,7 +61,7 @@ JOBS = {
 
 
 class Refused(Exception):
-    """An act that is not possible now: a sentence for the person who tried, and the field it is about."""
+    """An act that is not possible now: a sentence for the person who tried, and the field it is at."""
 
     def __init__(self, sentence: str, field: str | None = None) -> None:
         super().__init__(sentence)
@@ -72,6 +73,7 @@ class Request(HttpRequest):
 
     user: User
     study: Study
+    places: dict[str, Place]  # every study of this person, by code
     sites: dict[int, Site]  # where this person holds this route's permission, by id
     held: dict[int, frozenset[Permission]]  # every permission of this person, by site
     by: Actor
@@ -94,23 +96,52 @@ def client_ip(request: HttpRequest) -> str | None:
     return str(remote)
 
 
-_ROLES_HERE = """
-SELECT s.id, m.role FROM sites_study st JOIN sites_site s ON s.study_id = st.id
-JOIN sites_membership m ON m.study_id = st.id AND (m.site_id = s.id OR m.site_id IS NULL)
-WHERE m.user_id = %s AND st.id = %s
+_ROLES_TODAY = """
+SELECT st.id, st.code, st.name_ko, st.name_en, s.id, m.role
+FROM sites_membership m JOIN sites_study st ON st.id = m.study_id
+JOIN sites_site s ON s.study_id = st.id AND (m.site_id = s.id OR m.site_id IS NULL)
+WHERE m.user_id = %s
   AND m.since <= (now() AT TIME ZONE s.timezone)::date
   AND (m.until IS NULL OR m.until >= (now() AT TIME ZONE s.timezone)::date)
+ORDER BY st.code, s.position, m.role
 """
 
 
-def roles_of(user_id: int, study_id: int) -> dict[int, list[str]]:
-    """Site id → the roles that a person holds there today (the site's day)."""
-    found: dict[int, list[str]] = defaultdict(list)
+@dataclass
+class Place:
+    """A study in which a person has something to do today, and their roles at each of its sites."""
+
+    study_id: int
+    code: str
+    names: dict[str, str]
+    roles: dict[int, list[str]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.names["en" if (get_language() or "ko").startswith("en") else "ko"]
+
+    @property
+    def distinct_roles(self) -> list[Role]:
+        return sorted({Role(role) for held in self.roles.values() for role in held})
+
+
+def places_of(user_id: int) -> dict[str, Place]:
+    """Study code → place, for the studies in which a person holds a role today (the site's day)."""
+    places: dict[str, Place] = {}
     with connections["default"].cursor() as cursor:
-        cursor.execute(_ROLES_HERE, [user_id, study_id])
-        for site_id, role in cursor.fetchall():
-            found[site_id].append(role)
-    return found
+        cursor.execute(_ROLES_TODAY, [user_id])
+        for study_id, code, ko, en, site_id, role in cursor.fetchall():
+            place = places.setdefault(code, Place(study_id, code, {"ko": ko, "en": en}))
+            place.roles.setdefault(site_id, []).append(role)
+    return places
+
+
+def roles_of(user_id: int, study_id: int) -> dict[int, list[str]]:
+    """Site id → the roles that a person holds in one study today."""
+    for place in places_of(user_id).values():
+        if place.study_id == study_id:
+            return place.roles
+    return {}
 
 
 def set_sites(sites: Iterable[int], *, using: str = "default") -> None:
@@ -328,11 +359,13 @@ def _log_refusal(request: Request, why: str) -> None:
 def _settle(request: Request, wanted: Permission, study_code: str | None) -> None:
     """Work out study, sites and roles for this request and tell the database."""
     request.shown, request.sites, request.held = {}, {}, {}
+    request.places = places_of(request.user.pk)
+    token = getattr(request, "api_token", None)
     request.by = Actor(
         label=f"user:{request.user.pk}",
         user_id=request.user.pk,
         request=str(uuid.uuid4()),
-        source="API" if hasattr(request, "api_token") else "entry",
+        source="API" if token else "entry",
     )
     request.may = functools.partial(_may, request)  # type: ignore[method-assign]
     if study_code is None:
@@ -340,43 +373,25 @@ def _settle(request: Request, wanted: Permission, study_code: str | None) -> Non
         if wanted is not Permission.SIGNED_IN:
             raise PermissionDenied
         return
-    sites = {
-        site.pk: site
-        for site in Site.objects.filter(study__code=study_code).select_related("study")
-    }
-    if not sites:
+    place = request.places.get(study_code)
+    if place is None:
         raise Http404
-    request.study = next(iter(sites.values())).study
-    token = getattr(request, "api_token", None)
+    sites = list(Site.objects.filter(study_id=place.study_id).select_related("study"))
+    request.study = sites[0].study
     roles = {
-        site: held
-        for site, held in roles_of(request.user.pk, request.study.pk).items()
-        if token is None or token.site_id == site
+        site: held for site, held in place.roles.items() if token is None or token.site_id == site
     }
-    if not roles:
-        raise Http404
-    request.held = {site: permissions(held) for site, held in roles.items()}
-    request.sites = {
-        pk: site
-        for pk, site in sites.items()
-        if wanted is Permission.SIGNED_IN and pk in roles or wanted in request.held.get(pk, ())
+    request.held = {
+        site: permissions(held) | {Permission.SIGNED_IN} for site, held in roles.items()
     }
+    request.sites = {site.pk: site for site in sites if wanted in request.held.get(site.pk, ())}
     if not request.sites:
-        raise PermissionDenied
-    request.by = Actor(
-        label=request.by.label,
-        user_id=request.by.user_id,
-        request=request.by.request,
-        source=request.by.source,
-        roles={
-            site: next(
-                r
-                for r in sorted(roles[site])
-                if wanted in permissions([r]) or wanted is Permission.SIGNED_IN
-            )
-            for site in request.sites
-        },
-    )
+        raise PermissionDenied if request.held else Http404
+    through = {
+        site: next(r for r in roles[site] if wanted in {*permissions([r]), Permission.SIGNED_IN})
+        for site in request.sites
+    }
+    request.by = replace(request.by, roles=through)
     set_sites(request.sites)
 
 

@@ -16,8 +16,8 @@ from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.utils import translation
 
-from .access import client_ip, log_event
-from .models import SecurityEvent
+from sites.access import client_ip, log_event
+from sites.models import SecurityEvent
 
 CHECKED_EVERY = 60  # seconds between two writes of the session's clock
 
@@ -29,7 +29,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        return client_ip(request) or "0.0.0.0"
+        return client_ip(request) or "unknown"
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         super().authentication_failed(request, **credentials)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import connections, models, transaction
-from django.db.migrations.operations.base import Operation
 from simple_history.models import HistoricalRecords
 
 SOURCES = ("entry", "import", "patient", "API", "job")

@@ -19,8 +19,8 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from .audit import history
-from .roles import Role
+from sites.audit import history
+from sites.roles import Role
 
 
 def text_of(record: models.Model, name: str) -> str:
@@ -88,6 +88,12 @@ class User(AbstractUser):
 
     def __str__(self) -> str:
         return self.name or self.username
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    def get_short_name(self) -> str:
+        return str(self)
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):

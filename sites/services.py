@@ -8,16 +8,18 @@ from collections.abc import Iterable
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from .access import Refused
-from .audit import Actor, acting
-from .models import ApiToken, Membership, Site, Study, User
-from .roles import Role, forbidden_pairs
+from sites.access import Refused
+from sites.audit import Actor, acting
+from sites.models import ApiToken, Membership, Site, Study, User
+from sites.roles import Role, forbidden_pairs
 
 
 def invite(*, username: str, name: str, email: str, language: str = "ko", by: Actor) -> User:
     """A new account without a password; its owner sets one through the link that is mailed."""
     if User.objects.filter(username__iexact=username).exists():
-        raise Refused(_("This user name exists, or existed once, and is never given again."), "username")
+        raise Refused(
+            _("This user name exists, or existed once, and is never given again."), "username"
+        )
     if User.objects.filter(email__iexact=email).exists():
         raise Refused(_("There is an account with this e-mail address."), "email")
     with acting(by, "invitation"):

@@ -1,9 +1,9 @@
 """What happens to a form: every write of `crf`, one keyword-only function each."""
 
-from .entries import Saved, add_entry, complete, entry_facts, save_entry, void_entry
-from .locking import Blocker, blockers, is_locked, lock, unlock
-from .queries import answer_query, ask_query, close_query
-from .review import sign, signature_digest, signature_state, verify
+from crf.services.entries import Saved, add_entry, complete, entry_facts, save_entry, void_entry
+from crf.services.locking import Blocker, blockers, is_locked, lock, unlock
+from crf.services.queries import answer_query, ask_query, close_query
+from crf.services.review import sign, signature_digest, signature_state, verify
 
 __all__ = [
     "Blocker",

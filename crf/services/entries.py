@@ -22,6 +22,7 @@ from crf.definitions import definition_of
 from crf.instrument import CodeItem, Instrument, Judgement, judge
 from crf.models import Entry, Operation
 from crf.scoring import SCORES, compute
+from crf.services.queries import settle_checks
 from crf.values import Invalid, parse
 from crf.workflow import Act, State, refusal, state_of
 from registry.models import Participant, Visit
@@ -29,8 +30,6 @@ from registry.services import version_at
 from registry.services.schedule import facts_of
 from sites.access import Refused
 from sites.audit import Actor, acting
-
-from .queries import settle_checks
 
 VERSIONS = "$versions"  # in `Entry.scores`: which version of each score computed it
 
@@ -271,7 +270,9 @@ def _put(
         meta.pop(item, None)
 
 
-def scores_of(instrument: Instrument, answers: Mapping[str, Any], shown: frozenset[str]) -> dict[str, Any]:
+def scores_of(
+    instrument: Instrument, answers: Mapping[str, Any], shown: frozenset[str]
+) -> dict[str, Any]:
     """Output → value for every score of the form, and which version computed it."""
     values: dict[str, Any] = {}
     versions: dict[str, str] = {}
@@ -289,7 +290,12 @@ def _describe(saved: Saved, entry: Entry, instrument: Instrument, judgement: Jud
     saved.answers, saved.missing = entry.answers, why
     saved.shown = [item.code for item in instrument.items if item.code in judgement.shown]
     saved.checks = [
-        {"code": check.code, "items": list(check.items), "ko": check.message.ko, "en": check.message.en}
+        {
+            "code": check.code,
+            "items": list(check.items),
+            "ko": check.message.ko,
+            "en": check.message.en,
+        }
         for check in judgement.broken
     ]
     saved.scores = {name: value for name, value in entry.scores.items() if name != VERSIONS}

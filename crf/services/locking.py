@@ -10,12 +10,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from crf.models import Entry, Lock, Query
+from crf.services.review import signature_state
 from registry.models import Participant, Visit
 from sites.access import Refused
 from sites.audit import Actor, acting
 from sites.models import Site
-
-from .review import signature_state
 
 SHOWN = 200  # records that one blocker lists; its count is of all
 

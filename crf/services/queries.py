@@ -95,7 +95,10 @@ def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) ->
     are those that were confirmed. The caller is `acting`.
     """
     broken = {
-        (check.code, check.items[0]): (check.message.ko, {i: entry.answers.get(i) for i in check.items})
+        (check.code, check.items[0]): (
+            check.message.ko,
+            {i: entry.answers.get(i) for i in check.items},
+        )
         for check in judgement.broken
     }
     hidden = _("An answer is given although the question does not apply.")
@@ -145,4 +148,3 @@ def _say(query: Query, act: str, text: str, user_id: int | None) -> None:
     QueryMessage.objects.create(
         site_id=query.site_id, query=query, act=act, text=text, by_id=user_id
     )
-

@@ -65,7 +65,13 @@ def signature_state(participants: Iterable[int]) -> dict[int, bool]:
 
 
 def sign(
-    *, participant: Participant, meaning: str, shown_digest: str, password: str, signer: User, by: Actor
+    *,
+    participant: Participant,
+    meaning: str,
+    shown_digest: str,
+    password: str,
+    signer: User,
+    by: Actor,
 ) -> Signature:
     """Sign a participant's data as they were shown; the password is asked again at this moment."""
     if not signer.check_password(password):

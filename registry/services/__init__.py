@@ -4,10 +4,10 @@ Functions are keyword-only, end in `by=`, and say *when* an act is possible; *wh
 settled by the route. A refusal is a sentence for the person; nothing is ever deleted.
 """
 
-from .drivers import Changes, Impact, change_drivers, impact
-from .participants import (
-    ConsentGiven,
+from registry.services.drivers import Changes, Impact, change_drivers, impact
+from registry.services.participants import (
     Consented,
+    ConsentGiven,
     NewParticipant,
     add_consent,
     allocate,
@@ -21,8 +21,8 @@ from .participants import (
     void_participant,
     withdraw,
 )
-from .schedule import add_visit, mark_missed, record_visit, void_visit
-from .study import Published, approve, protocol_of, publish, version_at
+from registry.services.schedule import add_visit, mark_missed, record_visit, void_visit
+from registry.services.study import Published, approve, protocol_of, publish, version_at
 
 __all__ = [
     "Changes",

@@ -11,12 +11,11 @@ from django.utils.translation import gettext as _
 
 from registry import identity
 from registry.models import Participant, Visit
+from registry.services.participants import _count_person, assess, person_of
+from registry.services.schedule import expect_forms, facts_of, forms_due
+from registry.services.study import protocol_of
 from sites.access import Refused
 from sites.audit import Actor, acting
-
-from .participants import _count_person, assess, person_of
-from .schedule import expect_forms, facts_of, forms_due
-from .study import protocol_of
 
 
 @dataclass(frozen=True)

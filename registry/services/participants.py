@@ -23,12 +23,11 @@ from registry.models import (
     Withdrawal,
 )
 from registry.protocol import Protocol
+from registry.services.schedule import cancel_open, expect_forms, facts_of, make_visits
+from registry.services.study import protocol_of, version_at
 from sites.access import Refused
 from sites.audit import Actor, acting
 from sites.models import Site
-
-from .schedule import cancel_open, expect_forms, facts_of, make_visits
-from .study import protocol_of, version_at
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,8 @@ def _check_person(site: Site, person: NewParticipant) -> None:
     for field in ("name", "chart_number", "contact"):
         if identity.has_resident_number(getattr(person, field)):
             raise Refused(
-                _("This looks like a resident registration number, which must not be stored."), field
+                _("This looks like a resident registration number, which must not be stored."),
+                field,
             )
 
 

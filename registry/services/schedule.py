@@ -14,10 +14,9 @@ from django.utils.translation import gettext as _
 from registry.conditions import FACTS, compile, decide
 from registry.models import Participant, ProtocolVersion, Visit
 from registry.protocol import FormDue, Protocol
+from registry.services.study import protocol_of, version_at
 from sites.access import Refused
 from sites.audit import Actor, acting
-
-from .study import protocol_of, version_at
 
 UNSCHEDULED = "unscheduled"
 
@@ -139,7 +138,8 @@ def record_visit(
     corrects = visit.happened_on is not None and visit.happened_on != on
     if corrects and not reason and _completed_forms(visit):
         raise Refused(
-            _("Forms of this visit are complete: please give the reason for the new date."), "reason"
+            _("Forms of this visit are complete: please give the reason for the new date."),
+            "reason",
         )
     with acting(by, reason):
         visit.happened_on = on

@@ -5,26 +5,21 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from registry.navigation import MENU, studies_of
-from sites.access import Request, roles_of
+from registry.navigation import start_of
+from sites.access import Request
 from sites.accounts import remember_language
 from sites.audit import Actor, acting
-from sites.roles import permissions
 
 
 def home(request: Request) -> HttpResponse:
     """One study: straight to the first page that the person's roles open; else a choice."""
-    choices = []
-    for study in studies_of(request.user):
-        roles = {role for held in roles_of(request.user.pk, study.pk).values() for role in held}
-        start = next((name for name, _l, _i, p in MENU if p in permissions(roles)), None)
-        if start:
-            choices.append((study, start))
-    if len(choices) == 1:
-        study, start = choices[0]
-        return redirect(start, study.code)
+    places = list(request.places.values())
+    if len(places) == 1:
+        return redirect(start_of(places[0]), places[0].code)
+    choices = [(place, reverse(start_of(place), args=[place.code])) for place in places]
     return render(request, "home.html", {"choices": choices})
 
 
