@@ -47,9 +47,8 @@ def historical(model: type[models.Model]) -> type[models.Model]:
 
 
 def kept_columns(model: type[models.Model]) -> list[str]:
-    """Columns of `model` that its history keeps, in the model's order."""
-    kept = set(columns(historical(model)))
-    return [column for column in columns(model) if column in kept]
+    """Columns of `model` that its history keeps, by name: migrations know another order."""
+    return sorted(set(columns(model)) & set(columns(historical(model))))
 
 
 def trigger_function(model: type[models.Model], site: str | None) -> str:
