@@ -10,21 +10,25 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.contrib.auth.hashers import make_password
 from django.db import connections, transaction
 
-from sites.access import set_sites
+from crf.instrument import canonical, load
+from registry.services import approve, publish
+from sites.access import set_sites, system
 from sites.audit import Actor, acting
 from sites.models import Membership, Site, Study, User
 from sites.roles import Role
 
 PASSWORD = "correct-horse-8-battery"
 
-# Study → its sites, until the protocols name them.
-SITES: Mapping[str, tuple[str, ...]] = {
-    "uspp": ("JSS", "DJJ", "BCJ", "KHU", "KHG", "PNU"),
-    "needle": ("A", "B"),
+ROOT = Path(__file__).resolve().parent.parent
+# Study → the folder of its protocol, which names its sites.
+STUDIES: Mapping[str, Path] = {
+    "uspp": ROOT / "registry" / "protocols" / "uspp",
+    "needle": ROOT / "tests" / "protocols" / "needle",
 }
 
 SINCE = dt.date(2026, 1, 1)
@@ -52,16 +56,27 @@ CAST: Mapping[str, tuple[Part, ...]] = {
     "auditor": (Part(Role.AUDITOR, None),),
     "nobody": (),
     "former": (Part(Role.COORDINATOR, "JSS", until=dt.date(2026, 3, 31)),),
-    "needle_coordinator": (Part(Role.COORDINATOR, "A", "needle"),),
-    "needle_investigator": (Part(Role.INVESTIGATOR, "A", "needle"),),
+    "needle_coordinator": (Part(Role.COORDINATOR, "NDA", "needle"),),
+    "needle_investigator": (Part(Role.INVESTIGATOR, "NDA", "needle"),),
     "needle_datamanager": (Part(Role.DATA_MANAGER, None, "needle"),),
 }
 
 
 def make() -> None:
-    """Make the studies and the cast, as the runtime role and inside `acting`."""
+    """Publish the studies, approve them at their sites, and make the cast, as the runtime role."""
+    for folder in STUDIES.values():
+        definition = load(folder)
+        with system("publish", sites=[]) as by:
+            version = publish(
+                content=canonical(definition), sha256=definition.sha256, by=by
+            ).version
+        sites = list(version.study.sites.all())
+        with system("demo", sites=[site.pk for site in sites]) as by:
+            for site in sites:
+                approve(
+                    site=site, version=version, approved_on=SINCE, reference=f"{site.code}-1", by=by
+                )
     with acting(Actor.job("demo"), "the cast of the tests"):
-        sites = {(code, site.code): site for code in SITES for site in _study(code).sites.all()}
         password = make_password(PASSWORD)
         for username, parts in CAST.items():
             user = User.objects.create(
@@ -71,30 +86,15 @@ def make() -> None:
                 password=password,
             )
             for part in parts:
+                study = Study.objects.get(code=part.study)
                 Membership.objects.create(
                     user=user,
-                    study=Study.objects.get(code=part.study),
-                    site=sites[part.study, part.site] if part.site else None,
+                    study=study,
+                    site=study.sites.get(code=part.site) if part.site else None,
                     role=part.role,
                     since=SINCE,
                     until=part.until,
                 )
-
-
-def _study(code: str) -> Study:
-    study = Study.objects.create(code=code, name_ko=code, name_en=code)
-    for position, site in enumerate(SITES[code]):
-        Site.objects.create(
-            study=study,
-            code=site,
-            position=position,
-            **{
-                f"{kind}_{language}": site
-                for kind in ("name", "short")
-                for language in ("ko", "en")
-            },
-        )
-    return study
 
 
 def actor(user: User, *sites: Site) -> Actor:

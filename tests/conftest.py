@@ -145,3 +145,8 @@ def jss(uspp: Study) -> Site:
 @pytest.fixture
 def djj(uspp: Study) -> Site:
     return uspp.sites.get(code="DJJ")
+
+
+@pytest.fixture
+def nda(needle: Study) -> Site:
+    return needle.sites.get(code="NDA")
