@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
-from crf.conditions import compile, decide, known
 from crf.instrument.items import Instrument
-from registry.protocol import FormDue, Part, Protocol
+from registry.protocol import Part, Protocol
 
 
 class Definition(Part):
@@ -28,14 +27,6 @@ class Definition(Part):
     def instrument(self, code: str) -> Instrument:
         return self.instruments[code]
 
-    def due(self, visit: str | None, facts: Mapping[str, Any]) -> tuple[Instrument, ...]:
-        """The forms of a visit (None: of an unscheduled one) for a participant of whom these facts
-        are known.
-        """
-        forms = self.protocol.visit(visit).forms if visit else self.protocol.unscheduled or ()
-        context = {**known(facts), "visit": visit}
-        return tuple(self.instruments[form.instrument] for form in forms if _is_due(form, context))
-
     @cached_property
     def sha256(self) -> str:
         return hashlib.sha256(canonical(self).encode()).hexdigest()
@@ -45,7 +36,3 @@ def canonical(definition: Definition) -> str:
     """The one JSON text of a definition: sorted keys, no spaces, letters as they are."""
     content = definition.model_dump(mode="json")
     return json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def _is_due(form: FormDue, context: Mapping[str, Any]) -> bool:
-    return form.when is None or decide(compile(form.when), context) is True
