@@ -152,11 +152,30 @@ def set_sites(sites: Iterable[int], *, using: str = "default") -> None:
 
 
 @contextmanager
+def context(*, using: str = "default") -> Iterator[None]:
+    """A transaction whose sites are forgotten at its end, also inside another one.
+
+    What set_config(…, true) sets inside a savepoint outlives its release; a rollback takes it away.
+    """
+    connection = connections[using]
+    before = None
+    if connection.in_atomic_block:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT coalesce(current_setting('edc.sites', true), '')")
+            (before,) = cursor.fetchone()
+    with transaction.atomic(using=using):
+        yield
+        if before is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('edc.sites', %s, true)", [before])
+
+
+@contextmanager
 def system(job: str, *, sites: Iterable[int], using: str = "default") -> Iterator[Actor]:
     """A transaction of background work over `sites`, in the name of an allowed job."""
     if job not in JOBS:
         raise PermissionDenied(f"{job!r} is not in the list of jobs (sites.access.JOBS)")
-    with transaction.atomic(using=using):
+    with context(using=using):
         set_sites(sites, using=using)
         yield Actor.job(job)
 
@@ -305,7 +324,7 @@ def _guarded(
         if answer is not None:
             return answer
         try:
-            with transaction.atomic():
+            with context():
                 _settle(request, wanted, kwargs.pop("study", None))
                 response = view(request, *args, **kwargs)
                 if hasattr(response, "render") and callable(response.render):
