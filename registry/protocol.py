@@ -225,10 +225,13 @@ class Deadlines(Part):
 
 
 class Safety(Part):
-    """`ask` is the form of each visit that asks whether there was an adverse event."""
+    """`ask` is the form of each visit that asks whether there was an adverse event; `procedure` the
+    log of the treatments to which causality is judged.
+    """
 
     ctcae: Literal["5.0", "6.0"]
     ask: Slug
+    procedure: Slug | None = None
     causality: Causality = Causality()
     deadlines: Deadlines = Deadlines()
 

@@ -139,6 +139,9 @@ def _references(definition: Definition) -> _Findings:
                 ("logs", n, "instrument"),
                 f"“{log.instrument}” is a log here, but does not repeat.",
             )
+    procedure = protocol.safety.procedure
+    if procedure and procedure not in {log.instrument for log in protocol.logs}:
+        yield ("safety", "procedure"), f"“{procedure}” is not one of the logs."
     if definition.instruments[protocol.screening].repeating:
         yield (
             ("screening",),
