@@ -103,6 +103,13 @@ class QueryQuerySet(models.QuerySet["Query"]):
     def unresolved(self) -> QueryQuerySet:
         return self.exclude(state=Query.State.CLOSED)
 
+    def waiting_for(self, *, answering: Iterable[int], asking: Iterable[int]) -> QueryQuerySet:
+        """Whose turn it is: open ones at sites where one answers, answered ones where one asks."""
+        return self.filter(
+            Q(state=Query.State.OPEN, site_id__in=list(answering))
+            | Q(state=Query.State.ANSWERED, site_id__in=list(asking))
+        )
+
 
 class Query(models.Model):
     """A question about an item of an entry or about an adverse event, and where it stands."""

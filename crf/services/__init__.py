@@ -2,11 +2,12 @@
 
 from crf.services.entries import Saved, add_entry, complete, entry_facts, save_entry, void_entry
 from crf.services.locking import Blocker, blockers, is_locked, lock, unlock
-from crf.services.queries import answer_query, ask_query, close_query
+from crf.services.queries import answer_query, ask_query, close_query, reopen_query
 from crf.services.review import sign, signature_digest, signature_state, verify
 
 __all__ = [
     "Blocker",
+    "Incomplete",
     "Saved",
     "add_entry",
     "answer_query",
@@ -17,6 +18,9 @@ __all__ = [
     "entry_facts",
     "is_locked",
     "lock",
+    "preview_entry",
+    "reopen_query",
+    "reopen_query",
     "save_entry",
     "sign",
     "signature_digest",

@@ -22,7 +22,7 @@ from crf.definitions import definition_of
 from crf.instrument import CodeItem, Instrument, Judgement, judge
 from crf.models import Entry, Operation
 from crf.scoring import SCORES, compute
-from crf.services.queries import settle_checks
+from crf.services.queries import close_for_void, settle_checks
 from crf.values import Invalid, parse
 from crf.workflow import Act, State, refusal, state_of
 from registry.models import Participant, Visit
@@ -355,7 +355,7 @@ def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:
             raise Refused(sentence)
         entry.voided_at, entry.void_reason = timezone.now(), reason
         entry.save(update_fields=["voided_at", "void_reason"])
-        entry.queries.unresolved().update(state="closed", closed_at=timezone.now())
+        close_for_void(entry.queries)
         if entry.visit_id and entry.participant.state == "enrolled":
             Entry.objects.create(
                 site_id=entry.site_id,

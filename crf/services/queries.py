@@ -5,16 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 
 from crf.definitions import instrument_of
 from crf.instrument import Instrument, Judgement
 from crf.models import Entry, Query, QueryMessage
+from crf.services.words import words
 from crf.workflow import Act, refusal
 from sites.access import Refused
 from sites.audit import Actor, acting
 
 NOT_APPLICABLE = "answer_not_applicable"  # the built-in check: an answer to a hidden question
+
+# What the system itself says in a thread; `message_text` reads it out in the reader's language.
+CORRECTED, VOID = "corrected", "void"
+_SAID = {
+    CORRECTED: gettext_lazy("The data were corrected."),
+    VOID: gettext_lazy("Entered in error and void."),
+}
+HIDDEN = gettext_lazy("An answer is given although the question does not apply.")
 
 
 def ask_query(
@@ -26,12 +36,15 @@ def ask_query(
     by: Actor,
 ) -> Query:
     """Ask the site about an item of a form, a whole form, or an adverse event."""
-    if not text.strip():
-        raise Refused(_("Please write what you want to know."), "text")
+    text = words(text, "text", ask=_("Please write what you want to know."))
     if entry is not None:
         sentence = refusal(Act.QUERY, entry)
         if sentence:
             raise Refused(sentence)
+        if item and not instrument_of(entry).has(item):
+            raise Refused(_("This form has no such question."), "item")
+    elif adverse_event.voided_at:
+        raise Refused(_("This adverse event was entered in error and is void."))
     about = entry if entry is not None else adverse_event
     with acting(by):
         query = Query.objects.create(
@@ -40,52 +53,95 @@ def ask_query(
             entry=entry,
             adverse_event=adverse_event,
             item=item,
-            text=text.strip(),
+            text=text,
             opened_by_id=by.user_id,
         )
-        _say(query, QueryMessage.Act.ASK, text.strip(), by.user_id)
+        _say(query, QueryMessage.Act.ASK, text, by.user_id)
     return query
 
 
 def answer_query(*, query: Query, text: str, by: Actor) -> Query:
     """The site's answer. To a soft check it is the confirmation that the value is right."""
-    if not text.strip():
-        raise Refused(_("Please write an answer."), "text")
-    if query.state != Query.State.OPEN:
-        raise Refused(_("This query does not wait for an answer."))
+    text = words(text, "text", ask=_("Please write an answer."))
     with acting(by, text):
-        _say(query, QueryMessage.Act.ANSWER, text.strip(), by.user_id)
+        query = _locked(query)
+        if query.state != Query.State.OPEN:
+            raise Refused(_("This query does not wait for an answer."))
+        _say(query, QueryMessage.Act.ANSWER, text, by.user_id)
         query.state = Query.State.ANSWERED
-        if query.check_code and query.entry is not None:
-            # A confirmed value is quiet until it changes again.
-            query.state, query.closed_at = Query.State.CLOSED, timezone.now()
-            query.value_at_confirmation = _values(query)
+        if query.check_code:
+            _confirm(query)
         query.save()
     return query
 
 
 def close_query(*, query: Query, text: str = "", by: Actor) -> Query:
-    """The reviewer is satisfied."""
-    if query.state == Query.State.CLOSED:
-        raise Refused(_("This query is already closed."))
+    """The reviewer is satisfied; without an answer of the site, they say why."""
+    text = words(text, "text")
     with acting(by, text):
-        _say(query, QueryMessage.Act.CLOSE, text.strip(), by.user_id)
+        query = _locked(query)
+        if query.state == Query.State.CLOSED:
+            raise Refused(_("This query is already closed."))
+        if query.state == Query.State.OPEN and not text:
+            raise Refused(_("The site has not answered: please say why you close it."), "text")
+        _say(query, QueryMessage.Act.CLOSE, text, by.user_id)
         query.state, query.closed_at = Query.State.CLOSED, timezone.now()
+        if query.check_code:
+            _confirm(query)
         query.save()
     return query
 
 
 def reopen_query(*, query: Query, text: str, by: Actor) -> Query:
     """The answer did not settle it: the site's turn again."""
-    if not text.strip():
-        raise Refused(_("Please write what is still open."), "text")
-    if query.state == Query.State.OPEN:
-        raise Refused(_("This query is open."))
+    text = words(text, "text", ask=_("Please write what is still open."))
     with acting(by, text):
-        _say(query, QueryMessage.Act.REOPEN, text.strip(), by.user_id)
+        query = _locked(query)
+        if query.state == Query.State.OPEN:
+            raise Refused(_("This query is open."))
+        if query.check_code and query.value_at_confirmation is None:
+            raise Refused(_("The data were corrected. Please ask a new question instead."))
+        if query.check_code and _asked_again(query):
+            raise Refused(_("The same check has asked again since then."))
+        if _is_void(query):
+            raise Refused(_("What this query is about was entered in error and is void."))
+        _say(query, QueryMessage.Act.REOPEN, text, by.user_id)
         query.state, query.closed_at = Query.State.OPEN, None
         query.save()
     return query
+
+
+def close_for_void(queries: Any) -> None:
+    """What they ask about was entered in error: nothing is left to answer. The caller is `acting`."""
+    for query in queries.unresolved():
+        query.state, query.closed_at = Query.State.CLOSED, timezone.now()
+        query.save()
+        _say(query, QueryMessage.Act.CLOSE, VOID, None)
+
+
+def _locked(query: Query) -> Query:
+    """The query as it is now, with its row locked: of two who act at once, the second is told."""
+    return (
+        Query.objects.select_for_update(of=("self",))
+        .select_related("entry", "adverse_event")
+        .get(pk=query.pk)
+    )
+
+
+def _confirm(query: Query) -> None:
+    """A value that somebody confirmed is quiet until it changes again."""
+    query.state, query.closed_at = Query.State.CLOSED, timezone.now()
+    query.value_at_confirmation = _values(query)
+
+
+def _asked_again(query: Query) -> bool:
+    same = Query.objects.unresolved().filter(entry_id=query.entry_id, check_code=query.check_code)
+    return same.filter(item=query.item).exists()
+
+
+def _is_void(query: Query) -> bool:
+    about = query.entry if query.entry_id else query.adverse_event
+    return about.voided_at is not None
 
 
 def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) -> None:
@@ -101,10 +157,9 @@ def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) ->
         )
         for check in judgement.broken
     }
-    hidden = _("An answer is given although the question does not apply.")
     for code, value in entry.answers.items():
         if code not in judgement.shown and instrument.has(code):
-            broken[NOT_APPLICABLE, code] = (hidden, {code: value})
+            broken[NOT_APPLICABLE, code] = (str(HIDDEN), {code: value})
     asked = {}
     for query in entry.queries.exclude(check_code=""):
         key = (query.check_code, query.item)
@@ -128,8 +183,25 @@ def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) ->
         for query in queries:
             if key not in broken and query.state != Query.State.CLOSED:
                 query.state, query.closed_at = Query.State.CLOSED, timezone.now()
-                query.save()
-                _say(query, QueryMessage.Act.CLOSE, _("The data were corrected."), None)
+                query.save(update_fields=["state", "closed_at"])
+                _say(query, QueryMessage.Act.CLOSE, CORRECTED, None)
+
+
+def question_text(query: Query) -> str:
+    """The question in the reader's language, where a check asked; else as it was written."""
+    if not query.check_code or query.entry is None:
+        return query.text
+    if query.check_code == NOT_APPLICABLE:
+        return str(HIDDEN)
+    check = instrument_of(query.entry).check(query.check_code)
+    return check.message.get(get_language() or "ko")
+
+
+def message_text(message: QueryMessage) -> str:
+    """What was said, in the reader's language where the system itself said it."""
+    if message.by_id is None and message.act == QueryMessage.Act.CLOSE:
+        return str(_SAID.get(message.text, message.text))
+    return message.text
 
 
 def _values(query: Query) -> dict[str, Any]:
