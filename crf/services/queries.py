@@ -1,4 +1,8 @@
-"""Questions about data: asked by people and by soft checks, answered by the site, never altering data."""
+"""Questions about data: asked by people and by soft checks, answered by the site.
+
+A query never alters data. What a soft check asked is closed by correcting the data or by confirming
+them; a confirmed value is quiet until it changes again.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +116,7 @@ def reopen_query(*, query: Query, text: str, by: Actor) -> Query:
 
 
 def close_for_void(queries: Any) -> None:
-    """What they ask about was entered in error: nothing is left to answer. The caller is `acting`."""
+    """Nothing is left to answer: it was entered in error. The caller is `acting`."""
     for query in queries.unresolved():
         query.state, query.closed_at = Query.State.CLOSED, timezone.now()
         query.save()
