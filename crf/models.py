@@ -7,6 +7,8 @@ verification can tell that what it covered has changed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
