@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from crf.values import Invalid, date_text, refuse_resident_number
@@ -45,12 +48,50 @@ class Reason(PlainText):
         super().__init__(max_length=REASON_LENGTH, long=True, **options)
 
 
-class Day(forms.Field):
-    """A calendar day as people type it: 2026-11-21, 20261121, full-width digits."""
+class DateBoxes(forms.Widget):
+    """Year, month and day in three boxes, with quick buttons; a whole date in the first counts too."""
 
-    widget = forms.TextInput(
-        attrs={"inputmode": "numeric", "placeholder": "2026-11-21", "autocomplete": "off"}
-    )
+    use_fieldset = True
+    parts = ("year", "month", "day")
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        self.quick: list[tuple[Any, dt.date]] = []
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> str:
+        if data.get(name):
+            return str(data[name])
+        typed = [str(data.get(f"{name}_{part}") or "").strip() for part in self.parts]
+        if typed[0] and not any(typed[1:]):
+            return typed[0]
+        return "-".join(typed) if any(typed) else ""
+
+    def value_omitted_from_data(self, data: Mapping[str, Any], files: Any, name: str) -> bool:
+        return not any(key in data for key in (name, *(f"{name}_{part}" for part in self.parts)))
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        text, options = str(value or ""), attrs or {}
+        parts = text.split("-", 2) if text.count("-") == 2 else [text, "", ""]
+        return render_to_string(
+            "_parts/date_boxes.html",
+            {
+                "name": name,
+                "id": options.get("id", f"id_{name}"),
+                **dict(zip(self.parts, parts, strict=True)),
+                "quick": [{"label": label, "value": day.isoformat()} for label, day in self.quick],
+                "invalid": options.get("aria-invalid"),
+                "describedby": options.get("aria-describedby"),
+            },
+        )
+
+
+class Day(forms.Field):
+    """A calendar day as people type it: 2026-11-21, 20261121, full-width digits, or in three boxes.
+
+    Whether a day may lie in the future is the service's to say.
+    """
+
+    widget = DateBoxes
 
     def prepare_value(self, value: Any) -> Any:
         return value.isoformat() if isinstance(value, dt.date) else value
@@ -74,3 +115,11 @@ class Day(forms.Field):
 def put(form: forms.Form, refused: Any) -> None:
     """Show a service's refusal at its field, or above the form."""
     form.add_error(refused.field if refused.field in form.fields else None, str(refused))
+
+
+def offer_days(form: forms.Form, today: dt.date, *others: tuple[Any, dt.date]) -> None:
+    """Quick buttons at every date of a form: the site's today and yesterday, and what else fits."""
+    near = [(_("Today"), today), (_("Yesterday"), today - dt.timedelta(days=1)), *others]
+    for field in form.fields.values():
+        if isinstance(field.widget, DateBoxes):
+            field.widget.quick = near

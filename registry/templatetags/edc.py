@@ -1,25 +1,102 @@
-"""Filters of every page: a protocol's text in the reader's language, a moment with its offset."""
+"""What every page says alike: texts of the protocol, days, moments, icons, whose record it is."""
+
+from __future__ import annotations
 
 import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import template
+from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
-from registry.protocol import Text
+from registry.models import Participant, Visit
+from registry.protocol import UNSCHEDULED, Text
+from registry.services import protocol_of
 
 register = template.Library()
 
 
 @register.filter
 def said(text: Text | None) -> str:
+    """A text of the protocol or of an instrument in the reader's language."""
     return text.get(get_language() or "ko") if text else ""
 
 
 @register.filter
-def stamp(moment: dt.datetime | None) -> str:
-    """2026-11-21 14:03:22 +09:00: local time, never ambiguous (ICH E6(R3) 4.2.2)."""
+def stamp(moment: dt.datetime | None, zone: str | None = None) -> str:
+    """2026-11-21 14:03:22 +09:00: local time, never ambiguous (ICH E6(R3) 4.2.2).
+
+    `zone` is a site's time zone; without it the installation's.
+    """
     if moment is None:
         return ""
-    text = timezone.localtime(moment).isoformat(sep=" ", timespec="seconds")
+    local = timezone.localtime(moment, ZoneInfo(zone) if zone else None)
+    text = local.isoformat(sep=" ", timespec="seconds")
     return f"{text[:-6]} {text[-6:]}"
+
+
+@register.filter
+def day(value: dt.date | None) -> str:
+    return value.isoformat() if value else ""
+
+
+@register.simple_tag
+def icon(name: str, title: str = "") -> SafeString:
+    """An icon of the sprite; with a title only where it alone carries the meaning."""
+    label = (
+        format_html('role="img" aria-label="{}"', title)
+        if title
+        else SafeString('aria-hidden="true"')
+    )
+    return format_html(
+        '<svg class="icon" {}><use href="{}#{}"></use></svg>', label, static("icons.svg"), name
+    )
+
+
+@register.filter
+def visit_label(visit: Visit | None) -> str:
+    """What the protocol calls a visit; an unscheduled one by its number."""
+    if visit is None:
+        return ""
+    if visit.code == UNSCHEDULED:
+        return _("Unscheduled %(number)d") % {"number": visit.number}
+    return said(protocol_of(visit.participant.version_id).visit(visit.code).label)
+
+
+@register.filter
+def cohort_label(participant: Participant) -> str:
+    cohorts = protocol_of(participant.version_id).cohort
+    return said(cohorts.option(participant.cohort).label) if cohorts and participant.cohort else ""
+
+
+@register.inclusion_tag("_parts/banner.html", takes_context=True)
+def banner(
+    context: template.Context, participant: Participant, visit: Visit | None = None, form: str = ""
+) -> dict[str, Any]:
+    """Whose record a page is about: the same strip on every page of one participant."""
+    request = context["request"]
+    site = request.sites.get(participant.site_id) or participant.site
+    cohorts = protocol_of(participant.version_id).cohort
+    facts = [
+        (_("Born"), participant.birth_year),
+        (_("Sex"), participant.get_sex_display()),
+        (_("Age at consent"), participant.age),
+        (said(cohorts.label) if cohorts else "", cohort_label(participant)),
+        (_("Visit"), visit_label(visit) if visit else ""),
+        (_("Form"), form),
+    ]
+    return {
+        "number": participant.number,
+        "url": reverse("participant", args=[request.study.code, participant.pk]),
+        "site_name": site.short,
+        "stripe": site.position % 8,
+        "facts": [{"label": label, "value": value} for label, value in facts if value != ""],
+        "void": participant.voided_at is not None,
+        "status": "void" if participant.voided_at else "",
+    }
