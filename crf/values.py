@@ -37,7 +37,10 @@ Value = Any  # None, int, str or a list of codes: see the table in `crf.instrume
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,12})?")
-_DAY = re.compile(r"(\d{4})(?:[-./]?(\d{1,2})(?:[-./]?(\d{1,2}))?)?\.?")
+# Without separators every part has its full length: 2026115 could be two different days.
+_DAY = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?|(\d{4})(\d{2})(\d{2})?")
+_BETWEEN = re.compile(r"\s*[-–./년월]\s*|\s+")
+_AFTER = re.compile(r"[-–./년월일\s]+$")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
@@ -139,11 +142,12 @@ def _within(item: IntegerItem | DecimalItem, number: Decimal) -> None:
 
 
 def date_text(text: str, *, partial: bool = False, latest: dt.date | None = None) -> str:
-    """2026-11-21, 20261121, 2026.11.21 → '2026-11-21'; if `partial`, '2026-11' or '2026' too."""
-    match = _DAY.fullmatch(text)
+    """2026-11-21, 20261121, 2026. 11. 21. → '2026-11-21'; if `partial`, '2026-11' or '2026' too."""
+    match = _DAY.fullmatch(_BETWEEN.sub("-", _AFTER.sub("", text.strip())))
     if not match:
         raise Invalid(_("Please enter a date like 2026-11-21."))
-    year, month, day = (int(part) if part else None for part in match.groups())
+    parts = match.groups()[:3] if match[1] else match.groups()[3:]
+    year, month, day = (int(part) if part else None for part in parts)
     assert year is not None
     if (month is None or day is None) and not partial:
         raise Invalid(_("Please enter year, month and day."))

@@ -1,6 +1,15 @@
 """What happens to a form: every write of `crf`, one keyword-only function each."""
 
-from crf.services.entries import Saved, add_entry, complete, entry_facts, save_entry, void_entry
+from crf.services.entries import (
+    Incomplete,
+    Saved,
+    add_entry,
+    complete,
+    entry_facts,
+    preview_entry,
+    save_entry,
+    void_entry,
+)
 from crf.services.locking import Blocker, blockers, is_locked, lock, unlock
 from crf.services.queries import answer_query, ask_query, close_query, reopen_query
 from crf.services.review import sign, signature_digest, signature_state, verify
@@ -19,7 +28,6 @@ __all__ = [
     "is_locked",
     "lock",
     "preview_entry",
-    "reopen_query",
     "reopen_query",
     "save_entry",
     "sign",

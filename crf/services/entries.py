@@ -8,6 +8,8 @@ reason that is missing. Values that are merely unlikely are kept and open a quer
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,9 +24,11 @@ from crf.definitions import definition_of
 from crf.instrument import CodeItem, Instrument, Judgement, judge
 from crf.models import Entry, Operation
 from crf.scoring import SCORES, compute
-from crf.services.queries import close_for_void, settle_checks
-from crf.values import Invalid, parse
+from crf.services.queries import close_for_void, current_queries, settle_checks
+from crf.services.words import words
+from crf.values import Invalid, parse, refuse_resident_number
 from crf.workflow import Act, State, refusal, state_of
+from registry.identity import has_resident_number
 from registry.models import Participant, Visit
 from registry.services import version_at
 from registry.services.schedule import facts_of
@@ -32,6 +36,9 @@ from sites.access import Refused
 from sites.audit import Actor, acting
 
 VERSIONS = "$versions"  # in `Entry.scores`: which version of each score computed it
+REQUEST = (
+    "$request"  # in `Operation.answer`: a digest of what was asked, so that an id is used once
+)
 
 
 @dataclass
@@ -40,7 +47,8 @@ class Saved:
 
     `errors` item → sentence (not stored); `conflicts` item → {"theirs", "mine"} (not stored, the
     person chooses); `needs_reason` items of a completed form that came without one (not stored).
-    `checks` are the soft checks that are broken now, `shown` the items that apply.
+    `checks` are the soft checks that are broken now, `queries` those that wait or that confirm a
+    value, `shown` the items that apply.
     """
 
     entry_id: int
@@ -52,6 +60,7 @@ class Saved:
     missing: dict[str, str] = field(default_factory=dict)
     shown: list[str] = field(default_factory=list)
     checks: list[dict[str, Any]] = field(default_factory=list)
+    queries: list[dict[str, Any]] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
     answered: int = 0
     due: int = 0
@@ -125,17 +134,16 @@ def save_entry(
     gets the first answer again. `strict`: store nothing unless everything can be stored.
     """
     missing, reasons = missing or {}, reasons or {}
+    asked = _asked(changes, missing, base, reasons, reason)
     with acting(by.captured(captured_at), _reason_text(reason, reasons)):
         entry = _locked(entry)
         if op is not None:
             done = Operation.objects.filter(user_id=by.user_id, op=op).first()
             if done is not None:
-                if done.entry_id != entry.pk:
-                    raise Refused(_("This operation id was used for another form."))
-                return Saved(**done.answer)
+                return _answered_before(done, entry, asked)
         _require_open(entry)
         if entry.started_at is None:
-            entry.version = version_at(entry.site)
+            _adopt_version(entry)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
         facts = entry_facts(entry)
         saved = Saved(entry_id=entry.pk)
@@ -146,7 +154,7 @@ def save_entry(
                 saved.errors[item] = _("This form has no such question.")
                 continue
             value = _parsed(entry, instrument, item, changes, missing, saved)
-            if item in saved.errors:
+            if item in saved.errors or not _reason_is_plain(reasons.get(item, ""), item, saved):
                 continue
             before = (entry.answers.get(item), entry.meta.get(item, {}).get("missing"))
             after = (value, missing.get(item))
@@ -159,7 +167,7 @@ def save_entry(
             else:
                 _put(instrument, answers, meta, item, value, missing.get(item), by)
                 saved.accepted.append(item)
-        refused = saved.errors or saved.conflicts or saved.needs_reason
+        refused = bool(saved.errors or saved.conflicts or saved.needs_reason)
         changed = (answers, meta) != (entry.answers, entry.meta) and not (strict and refused)
         if changed:
             entry.answers, entry.meta = answers, meta
@@ -168,27 +176,91 @@ def save_entry(
             entry.scores = scores_of(instrument, answers, judgement.shown)
             entry.started_at = entry.started_at or timezone.now()
             entry.save(update_fields=["answers", "meta", "scores", "started_at", "version"])
-            settle_checks(entry, instrument, judgement)
-        _describe(saved, entry, instrument, judgement)
-        if op is not None and not strict:
+            queries = settle_checks(entry, instrument, judgement)
+        else:
+            queries = current_queries(entry)
+        _describe(saved, entry, instrument, judgement, queries)
+        if op is not None and not (strict and refused):
             Operation.objects.create(
                 site_id=entry.site_id,
                 user_id=by.user_id,
                 op=op,
                 entry=entry,
-                answer=saved.as_dict(),
+                answer=saved.as_dict() | {REQUEST: asked},
             )
     return saved
 
 
+def preview_entry(
+    *,
+    entry: Entry,
+    changes: Mapping[str, Any],
+    missing: Mapping[str, str | None] | None = None,
+) -> Saved:
+    """What a save of these answers would show (items, checks, scores), without storing anything."""
+    missing = missing or {}
+    instrument = definition_of(entry.version_id).instrument(entry.instrument)
+    saved = Saved(entry_id=entry.pk)
+    answers, why = dict(entry.answers), missing_reasons(entry)
+    for item in {**changes, **missing}:
+        if not instrument.has(item):
+            continue
+        value = _parsed(entry, instrument, item, changes, missing, saved)
+        if item in saved.errors:
+            continue
+        answers.pop(item, None)
+        why.pop(item, None)
+        if value is not None:
+            answers[item] = value
+        elif missing.get(item):
+            why[item] = str(missing[item])
+    judgement = judge(instrument, answers, entry_facts(entry))
+    # Not saved: the row in memory only describes what would be.
+    entry.answers, entry.meta = answers, {item: {"missing": code} for item, code in why.items()}
+    entry.scores = scores_of(instrument, answers, judgement.shown)
+    _describe(saved, entry, instrument, judgement, current_queries(entry))
+    return saved
+
+
+def _asked(*parts: Any) -> str:
+    """A digest of what a save asks for: the same operation id may only repeat the same request."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _answered_before(done: Operation, entry: Entry, asked: str) -> Saved:
+    answer = dict(done.answer)
+    if done.entry_id != entry.pk or answer.pop(REQUEST, asked) != asked:
+        raise Refused(_("This operation id was already used for something else."))
+    return Saved(**answer)
+
+
+def _adopt_version(entry: Entry) -> None:
+    """A form is written under the version that is in use at the site when it is begun."""
+    version = version_at(entry.site)
+    if entry.instrument in definition_of(version.pk).instruments:
+        entry.version = version
+
+
+def _reason_is_plain(reason: str, item: str, saved: Saved) -> bool:
+    try:
+        refuse_resident_number(reason)
+    except Invalid as invalid:
+        saved.errors[item] = str(invalid)
+        return False
+    return True
+
+
 def _reason_text(reason: str, reasons: Mapping[str, str]) -> str:
-    own = {item: text.strip() for item, text in reasons.items() if text.strip()}
-    if not own:
-        return reason.strip()
-    if len(set(own.values())) == 1 and not reason.strip():
+    """The reason of the history row: the one that all items share, or a line for each item."""
+    reason = words(reason, "reason")
+    own = {}
+    for item, text in sorted(reasons.items()):
+        if text.strip() and not has_resident_number(text):  # such a text is refused at its item
+            own[item] = words(text, item)
+    if len(set(own.values())) == 1 and not reason:
         return next(iter(own.values()))
-    lines = [f"{item}: {text}" for item, text in sorted(own.items())]
-    return "\n".join([reason.strip(), *lines] if reason.strip() else lines)
+    return "\n".join([*([reason] if reason else []), *(f"{i}: {text}" for i, text in own.items())])
 
 
 def _locked(entry: Entry) -> Entry:
@@ -239,7 +311,7 @@ def _same(seen: Any, before: tuple[Any, str | None]) -> bool:
     """Whether what the person saw is what is stored: a value, a missing mark, or nothing."""
     value, why = before
     if isinstance(seen, Mapping):
-        return bool(seen.get("missing") == why)
+        return value is None and seen.get("missing") == why
     return bool((seen if seen not in ("", []) else None) == value and why is None)
 
 
@@ -284,7 +356,13 @@ def scores_of(
     return values | {VERSIONS: versions} if versions else values
 
 
-def _describe(saved: Saved, entry: Entry, instrument: Instrument, judgement: Judgement) -> None:
+def _describe(
+    saved: Saved,
+    entry: Entry,
+    instrument: Instrument,
+    judgement: Judgement,
+    queries: list[dict[str, Any]],
+) -> None:
     why = missing_reasons(entry)
     asked = [item for item in instrument.items if item.code in judgement.shown and item.required]
     saved.answers, saved.missing = entry.answers, why
@@ -298,6 +376,7 @@ def _describe(saved: Saved, entry: Entry, instrument: Instrument, judgement: Jud
         }
         for check in judgement.broken
     ]
+    saved.queries = queries
     saved.scores = {name: value for name, value in entry.scores.items() if name != VERSIONS}
     saved.due = len(asked)
     saved.answered = sum(item.code in entry.answers or item.code in why for item in asked)
@@ -346,8 +425,7 @@ def complete(*, entry: Entry, by: Actor) -> Entry:
 
 def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:
     """A form entered in error: kept, struck through; a form of a visit is due anew, empty."""
-    if not reason.strip():
-        raise Refused(_("Please say why the form was entered in error."), "reason")
+    reason = words(reason, "reason", ask=_("Please say why the form was entered in error."))
     with acting(by, reason):
         entry = _locked(entry)
         sentence = refusal(Act.VOID, entry)

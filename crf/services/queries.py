@@ -148,11 +148,34 @@ def _is_void(query: Query) -> bool:
     return about.voided_at is not None
 
 
-def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) -> None:
+def current_queries(entry: Entry) -> list[dict[str, Any]]:
+    """The queries of a form that wait for somebody, and those that confirmed a value as right."""
+    kept = entry.queries.exclude(state=Query.State.CLOSED, value_at_confirmation=None)
+    return [_as_shown(query, entry) for query in kept]
+
+
+def _as_shown(query: Query, entry: Entry) -> dict[str, Any]:
+    """What a form shows of a query; `confirmed` while the values are those that were confirmed."""
+    values = query.value_at_confirmation
+    return {
+        "id": query.pk,
+        "item": query.item,
+        "check": query.check_code,
+        "state": query.state,
+        "text": query.text,
+        "confirmed": query.state == Query.State.CLOSED
+        and values is not None
+        and all(entry.answers.get(item) == value for item, value in values.items()),
+    }
+
+
+def settle_checks(
+    entry: Entry, instrument: Instrument, judgement: Judgement
+) -> list[dict[str, Any]]:
     """Open a query for each soft check that is broken and close those that are not any more.
 
     One open query per (entry, check, item); one that was confirmed stays quiet while the values
-    are those that were confirmed. The caller is `acting`.
+    are those that were confirmed. The caller is `acting`. Answers what `current_queries` would.
     """
     broken = {
         (check.code, check.items[0]): (
@@ -164,11 +187,11 @@ def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) ->
     for code, value in entry.answers.items():
         if code not in judgement.shown and instrument.has(code):
             broken[NOT_APPLICABLE, code] = (str(HIDDEN), {code: value})
-    asked = {}
-    for query in entry.queries.exclude(check_code=""):
-        key = (query.check_code, query.item)
-        if query.state != Query.State.CLOSED or query.value_at_confirmation is not None:
-            asked.setdefault(key, []).append(query)
+    kept = list(entry.queries.exclude(state=Query.State.CLOSED, value_at_confirmation=None))
+    asked: dict[tuple[str, str], list[Query]] = {}
+    for query in kept:
+        if query.check_code:
+            asked.setdefault((query.check_code, query.item), []).append(query)
     for key, (text, values) in broken.items():
         if not any(
             query.state != Query.State.CLOSED or query.value_at_confirmation == values
@@ -183,12 +206,15 @@ def settle_checks(entry: Entry, instrument: Instrument, judgement: Judgement) ->
                 text=text,
             )
             _say(query, QueryMessage.Act.ASK, text, None)
+            kept.append(query)
     for key, queries in asked.items():
         for query in queries:
             if key not in broken and query.state != Query.State.CLOSED:
                 query.state, query.closed_at = Query.State.CLOSED, timezone.now()
                 query.save(update_fields=["state", "closed_at"])
                 _say(query, QueryMessage.Act.CLOSE, CORRECTED, None)
+                kept.remove(query)
+    return [_as_shown(query, entry) for query in kept]
 
 
 def question_text(query: Query) -> str:
