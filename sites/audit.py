@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db import connections, models, transaction
 from simple_history.models import HistoricalRecords
 
@@ -105,8 +106,6 @@ class Recorded(models.Model):
 
 
 def _user_of(row: Any) -> Any:
-    from django.contrib.auth import get_user_model
-
     return get_user_model().objects.filter(pk=row.history_user_id).first()
 
 
@@ -125,3 +124,58 @@ def history(**options: Any) -> HistoricalRecords:
         history_user_setter=_refuse_user,
         **options,
     )
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed field of one row, as every history page shows it."""
+
+    at: dt.datetime
+    who: str
+    role: str
+    site: str
+    item: str
+    old: str
+    new: str
+    reason: str
+    source: str
+
+
+def changes(
+    row: models.Model, names: Mapping[str, Any], text: Callable[[str, Any], str] | None = None
+) -> list[Change]:
+    """Old → new of the fields in `names` (field → label), newest first.
+
+    `text(field, value)` says how a value is read; by default as it is, dates as ISO.
+    """
+    read = text or (lambda _field, value: "" if value is None else str(value))
+    records = list(row.history.order_by("history_id"))  # type: ignore[attr-defined]
+    people = names_of({record.history_user_id for record in records})
+    site = getattr(row, "site", None)
+    found = []
+    for before, after in zip([None, *records], records, strict=False):
+        for field_name, label in names.items():
+            attribute = row._meta.get_field(field_name).attname  # type: ignore[union-attr]
+            old = getattr(before, attribute) if before else None
+            new = getattr(after, attribute)
+            if old != new:
+                found.append(
+                    Change(
+                        at=after.history_date,
+                        who=people.get(after.history_user_id, after.history_actor),
+                        role=after.history_role,
+                        site=getattr(site, "short", ""),
+                        item=str(label),
+                        old=read(field_name, old),
+                        new=read(field_name, new),
+                        reason=after.history_change_reason or "",
+                        source=after.history_source,
+                    )
+                )
+    return found[::-1]
+
+
+def names_of(user_ids: Collection[int | None]) -> dict[int, str]:
+    """User id → printed name, for the people of a history."""
+    users = get_user_model().objects.filter(pk__in=[pk for pk in user_ids if pk])
+    return {user.pk: str(user) for user in users}

@@ -5,32 +5,31 @@ one is a recorded act. *When* an action is possible is `crf.workflow`, not this 
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 
-class Permission(StrEnum):
+class Permission(models.TextChoices):
     """What a route asks of the person who calls it, at the site whose rows it touches."""
 
-    SIGNED_IN = "signed in"  # no study data: home, own account
-    SEE_DATA = "see data"  # participants by number, visits, entries, adverse events
-    SEE_IDENTITY = "see identity"  # name, birth date, chart number, contact
-    SEE_TRAIL = "see trail"
-    ENTER = "enter"  # consent to end of study, entries, adverse events, answers to queries
-    QUERY = "query"
-    VERIFY = "verify"
-    REVIEW_EVENTS = "review events"
-    SIGN = "sign"
-    LOCK = "lock"
-    RELEASE = "release"  # ask for datasets and download them
-    ALLOCATE = "allocate"
-    SEE_ARM = "see arm"
-    SEE_STUDY = "see study"  # protocol versions, approvals, people: nothing clinical
-    MANAGE_PEOPLE = "manage people"
-    MANAGE_SITES = "manage sites"  # record approvals, caps
-    SEE_ACCESS = "see access log"
+    SIGNED_IN = "signed_in", _("Be signed in")  # no study data: home, own account
+    SEE_DATA = "see_data", _("See participants by number, forms and adverse events")
+    SEE_IDENTITY = "see_identity", _("See names, birth dates and chart numbers")
+    SEE_TRAIL = "see_trail", _("See who changed what")
+    ENTER = "enter", _("Enter and correct data, answer queries")
+    QUERY = "query", _("Ask and close queries")
+    VERIFY = "verify", _("Verify forms against their source")
+    REVIEW_EVENTS = "review_events", _("Review adverse events")
+    SIGN = "sign", _("Sign participants")
+    LOCK = "lock", _("Lock and unlock sites")
+    RELEASE = "release", _("Make and download datasets")
+    ALLOCATE = "allocate", _("Allocate participants to an arm")
+    SEE_ARM = "see_arm", _("See the arm of a participant")
+    SEE_STUDY = "see_study", _("See protocol, approvals and people")
+    MANAGE_PEOPLE = "manage_people", _("Invite people and give roles")
+    MANAGE_SITES = "manage_sites", _("Record approvals")
+    SEE_ACCESS = "see_access", _("See the access log")
 
 
 class Role(models.TextChoices):

@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 
 from registry.conditions import FACTS, compile, decide
 from registry.models import Participant, ProtocolVersion, Visit
-from registry.protocol import FormDue, Protocol
+from registry.protocol import UNSCHEDULED, FormDue, Protocol
 from registry.services.study import protocol_of, version_at
 from sites.access import Refused
 from sites.audit import Actor, acting
 
-UNSCHEDULED = "unscheduled"
+
 
 
 def facts_of(participant: Participant) -> dict[str, Any]:
