@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STACK := $(BIN)/python -m registry.stack
 INSTALLED := $(VENV)/.installed-$(shell cksum requirements-dev.txt | cut -d ' ' -f 1)
-TRANSLATED := registry/locale/ko/LC_MESSAGES/django.mo
+TRANSLATED := $(patsubst %.po,%.mo,$(wildcard registry/locale/*/LC_MESSAGES/*.po))
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 
@@ -52,7 +52,7 @@ packages:
 $(INSTALLED): requirements-dev.txt
 	@echo "Installing Python packages (once)…"
 	@test -x $(BIN)/python || '$(PYTHON)' -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@rm -f $(VENV)/.installed-* && touch $@
 
 %.mo: %.po

@@ -12,9 +12,9 @@ import sys
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry.settings")
     if not {"DATABASE_URL", "DATABASE_URL_FILE"} & os.environ.keys():
-        from registry import stack
+        from registry import folder
 
-        os.environ.update(stack.remembered(stack.default_data()))
+        os.environ.update(folder.remembered(folder.default()))
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

