@@ -17,14 +17,14 @@ from sites.roles import permissions
 # Route name, label, icon, permission; the first that a person may open is their start page.
 MENU = (
     ("today", _("Today"), "today", P.SEE_DATA),
-    ("participants", _("Participants"), "people", P.SEE_DATA),
+    ("participants", _("Participants"), "grid", P.SEE_DATA),
     ("queries", _("Queries"), "query", P.SEE_DATA),
-    ("events", _("Adverse events"), "alert", P.SEE_DATA),
-    ("screening_log", _("Screening log"), "list", P.SEE_DATA),
+    ("events", _("Adverse events"), "ae", P.SEE_DATA),
+    ("screening_log", _("Screening log"), "consent", P.SEE_DATA),
     ("locks", _("Locking"), "lock", P.LOCK),
-    ("releases", _("Datasets"), "download", P.RELEASE),
-    ("people", _("People"), "badge", P.SEE_STUDY),
-    ("study_sites", _("Sites and protocol"), "site", P.SEE_STUDY),
+    ("releases", _("Datasets"), "release", P.RELEASE),
+    ("people", _("People"), "users", P.SEE_STUDY),
+    ("study_sites", _("Sites and protocol"), "building", P.SEE_STUDY),
     ("access_log", _("Access log"), "eye", P.SEE_ACCESS),
 )
 
@@ -34,7 +34,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     places = getattr(request, "places", {})
     study = getattr(request, "study", None)
     around: dict[str, Any] = {"demo_accounts": list(PEOPLE) if settings.DEMO else []}
-    if len(places) > 1:
+    if places:
         around["studies"] = [
             {
                 "url": reverse(start_of(place), args=[place.code]),
@@ -50,6 +50,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     if P.SEE_DATA in held:
         around["search_url"] = reverse("participants", args=[study.code])
         around["search_query"] = request.GET.get("q", "")
+        around["tokens_url"] = reverse("tokens", args=[study.code])
     return around | {
         "study": study,
         "role_labels": [role.label for role in places[study.code].distinct_roles],

@@ -5,9 +5,10 @@ to make a route without saying who may use it, and `tests/access_matrix.csv` sho
 each role.
 """
 
+from django.conf import settings
 from django.urls import include, path
 
-from registry.views import home, locking, people, study
+from registry.views import home, locking, people, study, styleguide
 from sites.access import page, public
 from sites.roles import Permission as P
 
@@ -96,3 +97,8 @@ urlpatterns = [
     ),
     # API
 ]
+
+if settings.DEBUG:
+    urlpatterns.append(
+        public("styleguide/", styleguide.styleguide, name="styleguide", why="holds no data")
+    )
