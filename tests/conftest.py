@@ -21,9 +21,11 @@ from django.core.cache import caches
 from django.db import connections
 from django.test import Client
 
+from registry.models import Participant
 from sites.models import Site, Study, User
 from tests import databases
-from tests.cast import CAST
+from tests.cast import CAST, actor, seeing
+from tests.story import play
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -150,3 +152,21 @@ def djj(uspp: Study) -> Site:
 @pytest.fixture
 def nda(needle: Study) -> Site:
     return needle.sites.get(code="NDA")
+
+
+@pytest.fixture
+def participant(database: None) -> Callable[..., Participant]:
+    """Makes a participant through the services, as that site's coordinator (`tests/story.py`)."""
+
+    def make(site: Site, *, by: User | None = None, **told: Any) -> Participant:
+        user = (
+            by
+            or User.objects.filter(memberships__role="coordinator", memberships__site=site)
+            .order_by("pk")
+            .first()
+            or User.objects.get(username="coordinator")
+        )
+        with seeing(site):
+            return play(site, actor(user, site), **told)
+
+    return make

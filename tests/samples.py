@@ -61,7 +61,7 @@ def participant(site: Site) -> Participant:
         site=site,
         version=version(site),
         screening_number=f"T-{site.code}-{n}",
-        sex="F",
+        sex="female",
         birth_year=1980,
         age=46,
         consented_on=DAY,
