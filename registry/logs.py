@@ -17,9 +17,8 @@ _QUOTED_ROW = re.compile(
 
 
 class Line(logging.Formatter):
-    converter = time.gmtime
-
     def __init__(self) -> None:
+        self.converter = time.gmtime
         super().__init__(
             "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
         )
