@@ -147,8 +147,8 @@ def date_text(text: str, *, partial: bool = False, latest: dt.date | None = None
     if not match:
         raise Invalid(_("Please enter a date like 2026-11-21."))
     parts = match.groups()[:3] if match[1] else match.groups()[3:]
-    year, month, day = (int(part) if part else None for part in parts)
-    assert year is not None
+    year = int(parts[0])
+    month, day = (int(part) if part else None for part in parts[1:])
     if (month is None or day is None) and not partial:
         raise Invalid(_("Please enter year, month and day."))
     if year < 1900 or (month is not None and not 1 <= month <= 12):
