@@ -57,6 +57,7 @@ def blockers(site: Site) -> list[Blocker]:
         ("visits", _("Visits neither held nor marked as missed"), visits),
         ("entries", _("Forms that are not complete"), entries),
         ("queries", _("Queries that are not closed"), queries),
+        ("end", _("Participants without an end of study"), enrolled.filter(ended_on=None)),
         ("signatures", _("Participants without a valid signature"), unsigned),
     ]
     result = []
