@@ -10,13 +10,15 @@ see each other's uncommitted work.
 from __future__ import annotations
 
 import os
+import socket
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
+from django.conf import settings
 from django.core.cache import caches
 from django.db import connections
 from django.test import Client
@@ -97,6 +99,23 @@ def fresh_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[Da
 def database(request: pytest.FixtureRequest) -> None:
     """Whichever of the two kinds of database this test asked for."""
     request.getfixturevalue("fresh_database" if "fresh_database" in request.fixturenames else "db")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loopback_only() -> Iterator[None]:
+    """Nothing here reaches out: only this machine, and the Redis of the settings, answer."""
+    redis = urlsplit(settings.REDIS_URL).hostname or ""
+    allowed = {"127.0.0.1", "::1", "localhost", redis, socket.gethostbyname(redis)}
+    really = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in allowed:
+            raise OSError(f"tests reach nothing but this machine, not {address[0]}")
+        really(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect)
+        yield
 
 
 @pytest.fixture(autouse=True)
