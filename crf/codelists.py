@@ -47,10 +47,20 @@ def version(name: str) -> str:
     return LISTS[name][1]
 
 
+def codes(name: str) -> tuple[str, ...]:
+    """Every code of a list, in its order."""
+    return tuple(row.coded.code for row in _rows(name))
+
+
 def find(name: str, code: str) -> Coded | None:
     """The entry of a code, written with or without dot, in either case, full-width or not."""
     row = _by_code(name).get(_bare(code))
     return row.coded if row else None
+
+
+def entries(name: str) -> list[Coded]:
+    """The whole list, in its order."""
+    return [row.coded for row in _rows(name)]
 
 
 def search(name: str, text: str, limit: int = 20) -> list[Coded]:

@@ -1,0 +1,256 @@
+"""A file for each form: the items of all versions of the protocol, one row for each entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from crf import codelists
+from crf.instrument import (
+    MISSING,
+    ChoiceItem,
+    CodeItem,
+    DateItem,
+    DecimalItem,
+    Definition,
+    Instrument,
+    IntegerItem,
+    Item,
+    MultiItem,
+    YesNoItem,
+)
+from crf.scoring import SCORES
+from crf.scoring.base import Output
+from exports.tables.columns import (
+    ONE_ZERO,
+    YES_NO,
+    Codes,
+    Column,
+    Names,
+    Table,
+    Type,
+    both,
+    joined,
+    keys,
+    moment,
+    name,
+    text,
+    visit_keys,
+)
+from registry.protocol import Text
+
+WHY: Codes = tuple(
+    zip(
+        MISSING,
+        (
+            both("시행하지 않음", "Not done"),
+            both("거부", "Refused"),
+            both("해당 없음", "Not applicable"),
+            both("모름", "Unknown"),
+        ),
+        strict=True,
+    )
+)
+STATES: Codes = (
+    ("started", both("입력 중", "In progress")),
+    ("complete", both("입력 완료", "Complete")),
+    ("not_due", both("더 이상 예정되지 않음(입력된 값 보존)", "No longer due; kept as entered")),
+)
+# Started, and not entered in error: what a dataset holds of a form.
+HELD = "e.voided_at IS NULL AND e.started_at IS NOT NULL"
+_STATE = (
+    "CASE WHEN e.cancelled_at IS NOT NULL THEN 'not_due'"
+    " WHEN e.completed_at IS NOT NULL THEN 'complete' ELSE 'started' END"
+)
+
+
+def instruments(definitions: Sequence[Definition]) -> dict[str, list[Instrument]]:
+    """Code → each version of an instrument, oldest first, in the order of the newest protocol."""
+    newest = [*reversed(definitions)]
+    codes = dict.fromkeys(code for each in newest for code in each.protocol.instruments)
+    return {
+        code: [each.instruments[code] for each in definitions if code in each.instruments]
+        for code in codes
+    }
+
+
+def form_table(study: str, versions: Sequence[Instrument], visits: Codes) -> Table:
+    """The table of one form, with the columns of all its versions; without `visits`, a log."""
+    newest = versions[-1]
+    fixed = [*keys(study), *(visit_keys(visits) if visits else ())]
+    if newest.repeating:
+        fixed.append(
+            Column("number", "integer", both("서식 순번", "Number of the entry"), "e.number")
+        )
+    fixed += [
+        Column("status", "code", both("서식 상태", "State of the form"), _STATE, codes=STATES),
+        Column("protocol", "text", both("연구계획서 버전", "Protocol version"), "pv.label"),
+        Column(
+            "completed_at",
+            "moment",
+            both("입력 완료 시각", "Completed at"),
+            moment("e.completed_at"),
+        ),
+    ]
+    fixed = [replace(column, source=column.source or "registry") for column in fixed]
+    items, scores = _items(versions), score_outputs(versions)
+    names = Names([column.name for column in fixed])
+    item_names = {code: names.take(code) for code in items}
+    score_names = {output: names.take(output) for output in scores}
+    columns = list(fixed)
+    for code, item in items.items():
+        columns += _item_columns(newest.code, item, item_names[code], names)
+    for output, (label, score) in scores.items():
+        columns.append(score_column(label, score, score_names[output], f"s.{name(output)}"))
+    answers = ", ".join(
+        f"{name(code)} {'jsonb' if isinstance(item, MultiItem) else 'text'}"
+        for code, item in items.items()
+    )
+    lateral = f"CROSS JOIN LATERAL jsonb_to_record(e.answers) AS a({answers})\n"
+    if scores:
+        outputs = ", ".join(f"{name(output)} text" for output in scores)
+        lateral += f"CROSS JOIN LATERAL jsonb_to_record(e.scores) AS s({outputs})\n"
+    order = "p.site, p.id, v.day NULLS FIRST, v.number, e.number, e.id"
+    return Table(
+        f"forms/{newest.code}.csv",
+        newest.title,
+        tuple(columns),
+        "FROM crf_entry e JOIN people p ON p.id = e.participant_id\n"
+        "LEFT JOIN registry_visit v ON v.id = e.visit_id\n"
+        "JOIN registry_protocolversion pv ON pv.id = e.version_id\n"
+        f"{lateral}"
+        f"WHERE e.site_id = ANY({{sites}}) AND e.instrument = {text(newest.code)} AND {HELD}\n"
+        "  AND (v.id IS NULL OR v.voided_at IS NULL)\n"
+        f"ORDER BY {order}",
+    )
+
+
+def _items(versions: Iterable[Instrument]) -> dict[str, Item]:
+    """Every item that any version has, as the newest version that has it says; options of all."""
+    items: dict[str, Item] = {}
+    for version in versions:
+        for item in version.items:
+            items[item.code] = _merged(items.get(item.code), item)
+    return items
+
+
+def _merged(older: Item | None, newer: Item) -> Item:
+    """The newer item, with options that only the older one had: old answers keep a label."""
+    for kind in (ChoiceItem, MultiItem):
+        if isinstance(older, kind) and isinstance(newer, kind):
+            present = {option.code for option in newer.options}
+            gone = tuple(option for option in older.options if option.code not in present)
+            return newer.model_copy(update={"options": (*newer.options, *gone)})
+    return newer
+
+
+def score_outputs(versions: Iterable[Instrument]) -> dict[str, tuple[Output, str]]:
+    """Column → output and score, for every score that any version of a form computes."""
+    return {
+        use.column(output.name): (output, use.score)
+        for version in versions
+        for use in version.scores
+        for output in SCORES[use.score].outputs
+    }
+
+
+def score_column(output: Output, score: str, column: str, sql: str) -> Column:
+    kind: Type = "code" if output.codes else output.kind
+    return Column(
+        column,
+        kind,
+        Text.model_validate(output.label),
+        sql,
+        codes=tuple((code, Text.model_validate(label)) for code, label in output.codes.items()),
+        unit=both(output.unit, output.unit) if output.unit else None,
+        derivation=Text.model_validate(output.derivation),
+        source=f"score {score} version {SCORES[score].version}: {SCORES[score].source}",
+    )
+
+
+def _item_columns(instrument: str, item: Item, column: str, names: Names) -> list[Column]:
+    source = f"form {instrument}"
+    value = f"a.{name(item.code)}"
+    about = f"e.meta -> {text(item.code)}"
+    found = [
+        Column(
+            column,
+            _type(item),
+            item.label,
+            joined(value) if isinstance(item, MultiItem) else value,
+            codes=_codes(item),
+            unit=item.unit,
+            source=f"{source}, {_list(item)}" if isinstance(item, CodeItem) else source,
+            item=item.code,
+        )
+    ]
+    if isinstance(item, MultiItem):
+        found += [
+            Column(
+                names.take(
+                    f"{item.code}_{option.code}".lower().replace("-", "_").replace(".", "_")
+                ),
+                "code",
+                both(f"{item.label.ko}: {option.label.ko}", f"{item.label.en}: {option.label.en}"),
+                f"({value} @> {text(_json(option.code))}::jsonb)::int",
+                codes=ONE_ZERO,
+                source=source,
+                item=item.code,
+            )
+            for option in item.options
+        ]
+    if isinstance(item, CodeItem):
+        label = both(
+            f"{item.label.ko}: 코드 목록의 버전", f"{item.label.en}: version of the code list"
+        )
+        list_name = names.take(f"{item.code}_list")
+        found.append(
+            Column(list_name, "text", label, f"{about} ->> 'list'", source=source, item=item.code)
+        )
+    if item.missing:
+        found.append(
+            Column(
+                names.take(f"{item.code}_missing"),
+                "code",
+                both(
+                    f"{item.label.ko}: 응답이 없는 이유", f"{item.label.en}: why there is no answer"
+                ),
+                f"{about} ->> 'missing'",
+                codes=tuple(each for each in WHY if each[0] in item.missing),
+                source=source,
+                item=item.code,
+            )
+        )
+    return found
+
+
+def _type(item: Item) -> Type:
+    match item:
+        case ChoiceItem() | YesNoItem() | CodeItem():
+            return "code"
+        case MultiItem():
+            return "codes"
+        case IntegerItem():
+            return "integer"
+        case DecimalItem():
+            return "decimal"
+        case DateItem():
+            return "partial_date" if item.partial else "date"
+    return "text"
+
+
+def _codes(item: Item) -> Codes:
+    match item:
+        case ChoiceItem() | MultiItem():
+            return tuple((str(option.code), option.label) for option in item.options)
+        case YesNoItem():
+            return YES_NO
+    return ()
+
+
+def _list(item: CodeItem) -> str:
+    return f"code list {item.list} ({codelists.version(item.list)}), see code_lists.csv"
+
+
+def _json(code: int | str) -> str:
+    return str(code) if isinstance(code, int) else f'"{code}"'

@@ -1,0 +1,32 @@
+"""What Celery knows: which work a kind of job is, and what runs by the clock."""
+
+from __future__ import annotations
+
+import uuid
+
+from celery import shared_task
+from django.db import connection
+
+from exports.release import make_release
+from registry import jobs
+
+KINDS: dict[str, jobs.Work] = {"release": make_release}
+
+
+@shared_task(name=jobs.TASK)
+def run_job(job_id: str) -> None:
+    """Do one job, if nobody else does."""
+    jobs.run(uuid.UUID(job_id), KINDS)
+
+
+@shared_task(name="registry.tasks.sweep")
+def sweep() -> None:
+    """Hand out again what was lost, every few seconds."""
+    jobs.sweep()
+
+
+@shared_task(name="registry.tasks.access_partitions")
+def access_partitions() -> None:
+    """Make the months of the access log that come next, every day."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT edc_access_partitions()")
