@@ -272,7 +272,7 @@ def public(route: str, view: View, *, name: str, why: str) -> URLPattern:
     return path(route, wrapped, name=name)
 
 
-def _session_user(request: Request) -> HttpResponseBase | None:
+def _session_user(request: HttpRequest) -> HttpResponseBase | None:
     """None when somebody is signed in, else the answer that sends them to the log-in."""
     if request.user.is_authenticated:
         return None
@@ -367,8 +367,7 @@ def _refused(request: Request, sentence: str, *, as_json: bool) -> HttpResponse:
 
 
 def _log_refusal(request: Request, why: str) -> None:
-    user_id = request.user.pk if request.user.is_authenticated else None
-    log_event(request, SecurityEvent.Kind.REFUSED, user_id=user_id, detail=why)
+    log_event(request, SecurityEvent.Kind.REFUSED, user_id=request.user.pk, detail=why)
 
 
 def _settle(request: Request, wanted: Permission, study_code: str | None) -> None:

@@ -38,7 +38,7 @@ SITE_POLICY = "site_id = ANY((SELECT edc_sites())::bigint[])"
 
 
 def columns(model: type[models.Model]) -> list[str]:
-    return [f.column for f in model._meta.local_concrete_fields]
+    return [f.column for f in model._meta.local_concrete_fields if f.column]
 
 
 def historical(model: type[models.Model]) -> type[models.Model]:
@@ -233,7 +233,7 @@ def same_site(model: type[models.Model]) -> list[str]:
     table, statements = model._meta.db_table, []
     for field in model._meta.local_concrete_fields:
         parent = field.related_model
-        if isinstance(parent, str) or parent is None or field.column == "site_id":
+        if not isinstance(parent, type) or field.column == "site_id":
             continue
         site = next((f for f in parent._meta.local_concrete_fields if f.column == "site_id"), None)
         if site is None:
