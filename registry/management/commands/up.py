@@ -25,7 +25,7 @@ class Command(BaseCommand):
         if superuser_url := environment.text("SUPERUSER_DATABASE_URL", ""):
             self._create(superuser_url)
         call_command("migrate", database="owner", interactive=False, verbosity=0)
-        call_command("check", databases=["default"])
+        self.check(databases=["default"], display_num_errors=False)
         if settings.DEMO:
             for protocol in sorted((settings.BASE_DIR / "registry" / "protocols").iterdir()):
                 if protocol.is_dir():
