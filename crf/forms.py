@@ -1,0 +1,495 @@
+"""What a form shows: one description of an entry for the page and for the API.
+
+Sections hold questions, and groups of repeating rows hold questions; each with its words in the
+reader's language, its answer, why there is none, whether it applies, what is wrong with it and
+what was asked about it. What never changes for an instrument is worked out once per version and
+language. Everything is plain dicts: templates read those several times faster than attributes or
+Django's widgets, and the API answers with them as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import override
+
+from crf import codelists
+from crf.conditions import compile
+from crf.definitions import definition_of
+from crf.display import MISSING_LABELS, answer_text
+from crf.instrument import (
+    ChoiceItem,
+    CodeItem,
+    DateItem,
+    DecimalItem,
+    Group,
+    Instrument,
+    IntegerItem,
+    Item,
+    LongTextItem,
+    MultiItem,
+    TextItem,
+    YesNoItem,
+    judge,
+)
+from crf.instrument.items import ScoreUse
+from crf.models import Entry
+from crf.scoring import SCORES
+from crf.scoring.base import Output
+from crf.services.entries import entry_facts, missing_reasons
+from crf.services.queries import HIDDEN, NOT_APPLICABLE, current_queries
+
+Field = dict[str, Any]
+
+KEYS = 9  # options that a digit key can choose where their codes are words
+
+
+@dataclass
+class Typed:
+    """What somebody typed that is not stored (yet), and why: shown again, nothing is lost."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    confirming: Mapping[str, str] = field(default_factory=dict)  # query id → what was written
+    errors: Mapping[str, str] = field(default_factory=dict)
+    conflicts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    needs_reason: Iterable[str] = ()
+
+
+@dataclass
+class Form:
+    """One entry as it is shown."""
+
+    code: str
+    title: str
+    recall: str
+    licence: str
+    sections: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+    base: dict[str, Any]  # item → what is stored: what the next save is compared with
+    answered: int
+    due: int
+
+    @property
+    def fields(self) -> list[Field]:
+        return [
+            each
+            for section in self.sections
+            for block in section["blocks"]
+            for each in (block["fields"] if block["group"] else [block["field"]])
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the API: the same description without what only the page draws."""
+        return {
+            "code": self.code,
+            "title": self.title,
+            "recall": self.recall,
+            "licence": self.licence,
+            "answered": self.answered,
+            "due": self.due,
+            "scores": self.scores,
+            "items": [{key: each[key] for key in _PUBLIC} for each in self.fields],
+        }
+
+
+_PUBLIC = (
+    "code",
+    "kind",
+    "label",
+    "help",
+    "unit",
+    "required",
+    "critical",
+    "choices",
+    "reasons",
+    "value",
+    "text",
+    "missing",
+    "shown",
+    "notes",
+)
+
+
+def form_for(entry: Entry, lang: str, typed: Typed | None = None) -> Form:
+    """The form of an entry in a language; `typed` lays over the answers what was not stored."""
+    typed = typed or Typed()
+    instrument = definition_of(entry.version_id).instrument(entry.instrument)
+    with override(lang):
+        layout = _layout(entry.version_id, entry.instrument, lang)
+        judgement = judge(instrument, entry.answers, entry_facts(entry))
+        why = missing_reasons(entry)
+        hidden = [code for code in entry.answers if code not in judgement.shown]
+        notes = notes_of(
+            instrument,
+            {check.code for check in judgement.broken},
+            hidden,
+            current_queries(entry),
+            lang,
+        )
+        for query, text in typed.confirming.items():
+            for each in (note for found in notes.values() for note in found):
+                if str(each["query"]) == query:
+                    each["typed"] = text
+        filled = {
+            item.code: _filled(
+                layout[item.code],
+                item,
+                entry,
+                judgement.shown,
+                why,
+                typed,
+                notes.get(item.code, []),
+            )
+            for item in instrument.items
+        }
+        asked = [i.code for i in instrument.items if i.required and i.code in judgement.shown]
+        return Form(
+            code=instrument.code,
+            title=instrument.title.get(lang),
+            recall=instrument.recall.get(lang) if instrument.recall else "",
+            licence=instrument.licence.get(lang) if instrument.licence else "",
+            sections=[_section(section, filled, lang) for section in instrument.sections],
+            scores=scores_shown(instrument, entry.scores, entry.answers, lang),
+            base=base_of(entry),
+            answered=sum(code in entry.answers or code in why for code in asked),
+            due=len(asked),
+        )
+
+
+def base_of(entry: Entry) -> dict[str, Any]:
+    """Item → the stored answer, or {"missing": reason}; items with neither are left out."""
+    return entry.answers | {
+        item: {"missing": code} for item, code in missing_reasons(entry).items()
+    }
+
+
+def notes_of(
+    instrument: Instrument,
+    broken: Iterable[str],
+    hidden: Iterable[str],
+    queries: Iterable[Mapping[str, Any]],
+    lang: str,
+) -> dict[str, list[dict[str, Any]]]:
+    """Item → what is asked about it: broken soft checks with their query, and people's queries.
+
+    A note's state is open, answered or confirmed. The key "" holds queries about the whole form.
+    """
+    notes: dict[str, list[dict[str, Any]]] = {}
+    by_check: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for query in queries:
+        if query["check"]:
+            key = (query["check"], query["item"])
+            if key not in by_check or not query["confirmed"]:
+                by_check[key] = query
+        elif query["state"] != "closed":
+            notes.setdefault(query["item"], []).append(
+                {
+                    "kind": "query",
+                    "code": "",
+                    "text": query["text"],
+                    "query": query["id"],
+                    "state": query["state"],
+                }
+            )
+    checks = [
+        (check.code, check.items[0], check.message.get(lang))
+        for check in instrument.checks
+        if check.code in set(broken)
+    ] + [(NOT_APPLICABLE, item, str(HIDDEN)) for item in hidden if instrument.has(item)]
+    for code, item, text in checks:
+        found = by_check.get((code, item))
+        notes.setdefault(item, []).append(
+            {
+                "kind": "check",
+                "code": code,
+                "text": text,
+                "query": found["id"] if found else None,
+                "state": "confirmed" if found and found["confirmed"] else "open",
+            }
+        )
+    return notes
+
+
+def scores_shown(
+    instrument: Instrument, scores: Mapping[str, Any], answers: Mapping[str, Any], lang: str
+) -> list[dict[str, Any]]:
+    """The scores of a form as people read them; one that only repeats its item is left out."""
+    language = "en" if lang.startswith("en") else "ko"
+    shown = []
+    for use in instrument.scores:
+        score = SCORES.get(use.score)
+        if score is None or score.inputs == 1:
+            continue
+        outputs = [
+            _output(output, scores.get(use.column(output.name)), use, language)
+            for output in score.outputs
+        ]
+        main = [each for each in outputs if not each["code"].endswith("_answered")]
+        shown.append(
+            {
+                "code": use.score,
+                "title": instrument.short.get(lang),
+                "answered": sum(item in answers for item in use.items),
+                "items": len(use.items),
+                "outputs": outputs,
+                "shown": main,
+                "pending": all(each["value"] is None for each in main),
+            }
+        )
+    return shown
+
+
+def _output(output: Output, value: Any, use: ScoreUse, language: str) -> dict[str, Any]:
+    text = "" if value is None else str(value)
+    if text and output.codes:
+        text = output.codes[text][language]
+    elif text and output.kind == "decimal":
+        places = 1 if output.unit == "%" else output.decimals
+        text = f"{Decimal(text):.{places}f}"
+    return {
+        "code": use.column(output.name),
+        "label": output.label[language],
+        "value": value,
+        "text": text,
+        "unit": output.unit or "",
+        "kind": output.kind,
+    }
+
+
+# What never changes -----------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=512)
+def _layout(version_id: int, instrument_code: str, lang: str) -> dict[str, Field]:
+    """Item → what is the same for every entry of this version, in this language."""
+    instrument = definition_of(version_id).instrument(instrument_code)
+    drives = _drivers(instrument)
+    row_of = {
+        item.code: number
+        for section in instrument.sections
+        for group in section.items
+        if isinstance(group, Group)
+        for number, copy in enumerate(group.copies, start=1)
+        for item in copy
+    }
+    layout: dict[str, Field] = {}
+    number = 0
+    for item in instrument.items:
+        in_row = item.code in row_of
+        number += not in_row
+        label = item.label.get(lang)
+        layout[item.code] = {
+            "code": item.code,
+            "kind": item.kind,
+            "widget": _widget(item),
+            # A label of a licensed form brings its own number.
+            "number": "" if in_row or label[:1].isdigit() else str(number),
+            "row": row_of.get(item.code, 0),
+            "label": _without_row(label, row_of.get(item.code, 0)),
+            "help": item.help.get(lang) if item.help else "",
+            "unit": item.unit.get(lang) if item.unit else "",
+            "required": item.required,
+            "critical": item.critical,
+            "choices": _choices(item, lang),
+            "reasons": [(code, str(MISSING_LABELS[code])) for code in item.missing],
+            "limit": item.max_length if isinstance(item, TextItem | LongTextItem) else None,
+            "partial": isinstance(item, DateItem) and item.partial,
+            "list": item.list if isinstance(item, CodeItem) else "",
+            "drives": item.code in drives,
+            "levels": len(item.options) if isinstance(item, ChoiceItem) else 0,
+            "ends": _ends(item, lang),
+            "grouped": isinstance(item, ChoiceItem | MultiItem | YesNoItem | DateItem)
+            and _widget(item) != "list",
+        }
+    return layout
+
+
+def _drivers(instrument: Instrument) -> set[str]:
+    """Items on which something else depends: other questions, checks, scores."""
+    drives = {item for use in instrument.scores for item in use.items}
+    for item in instrument.items:
+        if item.when:
+            drives |= compile(item.when).variables
+    for check in instrument.checks:
+        drives |= compile(check.ok).variables
+    return drives
+
+
+def _widget(item: Item) -> str:
+    match item:
+        case ChoiceItem():
+            numbers = all(isinstance(option.code, int) for option in item.options)
+            bare = numbers and all(option.label.ko == str(option.code) for option in item.options)
+            return "scale" if bare and item.display == "tiles" else item.display
+        case YesNoItem():
+            return "tiles"
+        case IntegerItem() | DecimalItem():
+            return "number"
+    return item.kind
+
+
+def _choices(item: Item, lang: str) -> list[dict[str, Any]]:
+    """The answers to choose from: code, label, and the digit key that chooses it."""
+    if isinstance(item, YesNoItem):
+        return [
+            {"code": "yes", "label": _("yes"), "key": "1", "word": _("yes")},
+            {"code": "no", "label": _("no"), "key": "2", "word": _("no")},
+        ]
+    if not isinstance(item, ChoiceItem | MultiItem):
+        return []
+    choices = []
+    for position, option in enumerate(item.options, start=1):
+        label = option.label.get(lang)
+        numeric = isinstance(option.code, int)
+        key = str(option.code) if numeric else str(position) if position <= KEYS else ""
+        word = "" if label == str(option.code) else label
+        choices.append({"code": option.code, "label": label, "key": key, "word": word})
+    return choices
+
+
+def _ends(item: Item, lang: str) -> tuple[str, str] | None:
+    """The words at both ends of a scale, where it has words."""
+    if not isinstance(item, ChoiceItem) or item.display != "scale":
+        return None
+    first, last = item.options[0], item.options[-1]
+    return tuple(f"{end.code} — {end.label.get(lang)}" for end in (first, last))  # type: ignore[return-value]
+
+
+def _without_row(label: str, row: int) -> str:
+    return label.removesuffix(f" {row}") if row else label
+
+
+# One entry --------------------------------------------------------------------------------------
+
+
+def _filled(
+    still: Field,
+    item: Item,
+    entry: Entry,
+    shown: frozenset[str],
+    why: Mapping[str, str],
+    typed: Typed,
+    notes: list[dict[str, Any]],
+) -> Field:
+    code = item.code
+    stored = entry.answers.get(code)
+    value = typed.values.get(code, stored)
+    missing = typed.missing.get(code, "" if code in typed.values else why.get(code, ""))
+    text = "" if value is None or isinstance(value, list) else str(value)
+    field: Field = {
+        **still,
+        "value": stored,
+        "text": text,
+        "said": answer_text(item, stored, why.get(code)),
+        "missing": missing,
+        "missing_label": str(MISSING_LABELS.get(missing, missing)) if missing else "",
+        "shown": code in shown,
+        "answered": stored is not None or code in why,
+        "error": typed.errors.get(code, ""),
+        "notes": notes,
+        "open": sum(note["state"] != "confirmed" for note in notes),
+        "conflict": conflict_shown(item, typed.conflicts.get(code)),
+        "ask_reason": code in typed.needs_reason or code in typed.reasons,
+        "reason": typed.reasons.get(code, ""),
+        # Attributes as they are written; all of it is codes, nothing that anybody typed.
+        "marks": (" data-drives" if still["drives"] else "")
+        + ("" if code in shown else " data-skipped")
+        + (" data-partial" if still["partial"] else ""),
+        "aria": f" aria-invalid=true aria-describedby=e-{code}" if code in typed.errors else "",
+    }
+    if still["choices"]:
+        chosen = {str(each) for each in value} if isinstance(value, list) else {text}
+        mark = " selected" if still["widget"] == "list" else " checked"
+        first = "" if still["widget"] == "list" else f" id=f-{code}"
+        field["options"] = [
+            (
+                each["code"],
+                each["word"],
+                each["key"],
+                ("" if position else first) + (mark if str(each["code"]) in chosen else ""),
+            )
+            for position, each in enumerate(still["choices"])
+        ]
+    elif still["widget"] == "date":
+        parts = text.split("-", 2) if text.count("-") or len(text) == 4 else [text]
+        field["year"], field["month"], field["day"] = (*parts, "", "")[:3]
+    elif still["widget"] == "code" and stored is not None:
+        coded = codelists.find(still["list"], stored)
+        field["coded"] = answer_text(item, stored).removeprefix(stored).strip() if coded else ""
+    field["state"], field["state_word"] = _state(field)
+    return field
+
+
+def _state(field: Field) -> tuple[str, str]:
+    """The glyph of the question in the list beside the form, and its word."""
+    if field["error"] or field["conflict"] or field["open"]:
+        return "started", _("to be looked at")
+    if not field["shown"]:
+        return "not_due", _("does not apply")
+    if field["missing"]:
+        return "missed", _("no answer")
+    return ("complete", _("answered")) if field["answered"] else ("expected", _("open"))
+
+
+def conflict_shown(item: Item, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Two answers to choose from, in words, with what must be sent back for either."""
+    if found is None:
+        return None
+    theirs = {"missing": found["missing"]} if found["missing"] else found["theirs"]
+    return {
+        "theirs": answer_text(item, found["theirs"], found["missing"]),
+        "mine": answer_text(item, found["mine"]),
+        "seen": json.dumps(theirs, ensure_ascii=False),
+        "who": found.get("who", ""),
+        "at": found.get("at"),
+    }
+
+
+def _section(section: Any, filled: Mapping[str, Field], lang: str) -> dict[str, Any]:
+    blocks: list[dict[str, Any]] = []
+    for each in section.items:
+        if isinstance(each, Group):
+            blocks.append(_group(each, filled, lang))
+        else:
+            blocks.append({"group": None, "field": filled[each.code]})
+    return {"code": section.code, "title": section.title.get(lang), "blocks": blocks}
+
+
+def _group(group: Group, filled: Mapping[str, Field], lang: str) -> dict[str, Any]:
+    """Rows that hold something, and one more to fill; the others wait until they are needed."""
+    rows = []
+    last = 0
+    for number, copy in enumerate(group.copies, start=1):
+        fields = [filled[item.code] for item in copy]
+        used = any(f["answered"] or f["text"] or f["error"] or f["conflict"] for f in fields)
+        last = number if used else last
+        rows.append({"number": number, "fields": fields, "used": used})
+    for row in rows:
+        row["spare"] = row["number"] > max(last, 1)
+        row["hidden"] = row["number"] > last + 1
+    return {
+        "group": group.code,
+        "title": group.title.get(lang),
+        "max": group.max,
+        "rows": rows,
+        "fields": [field for row in rows for field in row["fields"]],
+    }
+
+
+__all__ = [
+    "Form",
+    "Typed",
+    "base_of",
+    "conflict_shown",
+    "form_for",
+    "notes_of",
+    "scores_shown",
+]
