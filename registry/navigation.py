@@ -51,6 +51,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
         if _exists("participants", study.code):
             around["search_url"] = reverse("participants", args=[study.code])
         around["search_query"] = request.GET.get("q", "")
+    if P.USE_API in held:
         around["tokens_url"] = reverse("tokens", args=[study.code])
     return around | {
         "study": study,

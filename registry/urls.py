@@ -5,24 +5,321 @@ to make a route without saying who may use it, and `tests/access_matrix.csv` sho
 each role.
 """
 
+from allauth.account import urls as allauth
 from django.conf import settings
 from django.urls import include, path
 
-from registry.views import home, locking, people, study, styleguide
+from registry.views import (
+    consent,
+    entries,
+    events,
+    history,
+    home,
+    leaving,
+    locking,
+    participants,
+    people,
+    queries,
+    queue,
+    screening,
+    study,
+    styleguide,
+    today,
+    visits,
+)
 from sites.access import page, public
 from sites.roles import Permission as P
+
+# What allauth may do here. Addresses are changed by an administrator, since the trail must say who
+# did it; there is no sign-up.
+SIGNING_IN = {
+    "account_login",
+    "account_logout",
+    "account_inactive",
+    "account_reauthenticate",
+    "account_change_password",
+    "account_set_password",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_reset_password_from_key",
+    "account_reset_password_from_key_done",
+}
 
 urlpatterns = [
     # Arriving
     page("", home.home, read=P.SIGNED_IN, name="home"),
     public("language/", home.language, name="set_language", why="chosen before signing in"),
     public("alive/", home.alive, name="alive", why="load balancers; says nothing"),
-    path("account/", include("allauth.account.urls")),
+    path("account/", include([route for route in allauth.urlpatterns if route.name in SIGNING_IN])),
     # Participants
+    page(
+        "<slug:study>/",
+        today.today,
+        read=P.SEE_DATA,
+        name="today",
+    ),
+    page(
+        "<slug:study>/participants/",
+        participants.participants,
+        read=P.SEE_DATA,
+        write=P.SEE_IDENTITY,
+        name="participants",
+    ),
+    page(
+        "<slug:study>/participants/new/",
+        consent.participant_new,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="participant_new",
+    ),
+    page(
+        "<slug:study>/participants/prescreen/",
+        consent.prescreen,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="prescreen",
+    ),
+    page(
+        "<slug:study>/screening/",
+        screening.screening_log,
+        read=P.SEE_DATA,
+        name="screening_log",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/",
+        participants.participant,
+        read=P.SEE_DATA,
+        name="participant",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/identity/",
+        participants.identity_shown,
+        read=P.SEE_IDENTITY,
+        name="identity",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/consents/",
+        consent.consents,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="consents",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/screening/",
+        screening.screening_decision,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="screening_decision",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/enrol/",
+        screening.enrol,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="enrol",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/end/",
+        leaving.end_study,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="end_study",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/withdraw/",
+        leaving.withdraw,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="withdraw",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/void/",
+        leaving.void_participant,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="void_participant",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/drivers/",
+        leaving.drivers,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="drivers",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/allocate/",
+        leaving.allocate,
+        read=P.ALLOCATE,
+        write=P.ALLOCATE,
+        name="allocate",
+    ),
     # Visits
+    page(
+        "<slug:study>/participants/<int:pk>/visits/new/",
+        visits.visit_new,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="visit_new",
+    ),
+    page(
+        "<slug:study>/visits/<int:pk>/",
+        visits.visit,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="visit",
+    ),
+    page(
+        "<slug:study>/visits/<int:pk>/missed/",
+        visits.visit_missed,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="visit_missed",
+    ),
+    page(
+        "<slug:study>/visits/<int:pk>/void/",
+        visits.visit_void,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="visit_void",
+    ),
     # Forms
+    page(
+        "<slug:study>/entries/<int:pk>/",
+        entries.entry,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="entry",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/save/",
+        entries.entry_save,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="entry_save",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/complete/",
+        entries.entry_complete,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="entry_complete",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/void/",
+        entries.entry_void,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="entry_void",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/verify/",
+        entries.entry_verify,
+        read=P.VERIFY,
+        write=P.VERIFY,
+        name="entry_verify",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/forms/<slug:instrument>/new/",
+        entries.entry_new,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="entry_new",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/history/",
+        history.entry_history,
+        read=P.SEE_TRAIL,
+        name="entry_history",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/history/<slug:item>/",
+        history.item_history,
+        read=P.SEE_TRAIL,
+        name="item_history",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/history/",
+        history.participant_history,
+        read=P.SEE_TRAIL,
+        name="participant_history",
+    ),
+    page("<slug:study>/codes/<slug:name>/", entries.codes, read=P.SEE_DATA, name="codes"),
     # Queries
+    page("<slug:study>/queries/", queries.queries, read=P.SEE_DATA, name="queries"),
+    page("<slug:study>/queries/<int:pk>/", queries.query, read=P.SEE_DATA, name="query"),
+    page(
+        "<slug:study>/queries/<int:pk>/answer/",
+        queries.query_answer,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="query_answer",
+    ),
+    page(
+        "<slug:study>/queries/<int:pk>/close/",
+        queries.query_close,
+        read=P.QUERY,
+        write=P.QUERY,
+        name="query_close",
+    ),
+    page(
+        "<slug:study>/queries/<int:pk>/reopen/",
+        queries.query_reopen,
+        read=P.QUERY,
+        write=P.QUERY,
+        name="query_reopen",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/ask/",
+        queries.entry_ask,
+        read=P.QUERY,
+        write=P.QUERY,
+        name="entry_ask",
+    ),
     # Adverse events
+    page("<slug:study>/events/", queue.events, read=P.SEE_DATA, name="events"),
+    page(
+        "<slug:study>/participants/<int:pk>/events/new/",
+        events.event_new,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="event_new",
+    ),
+    page("<slug:study>/events/<int:pk>/", events.event, read=P.SEE_DATA, name="event"),
+    page(
+        "<slug:study>/events/<int:pk>/edit/",
+        events.event_edit,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="event_edit",
+    ),
+    page(
+        "<slug:study>/events/<int:pk>/void/",
+        events.event_void,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="event_void",
+    ),
+    page(
+        "<slug:study>/events/<int:pk>/review/",
+        events.event_review,
+        read=P.REVIEW_EVENTS,
+        write=P.REVIEW_EVENTS,
+        name="event_review",
+    ),
+    page(
+        "<slug:study>/events/<int:pk>/ask/",
+        events.event_ask,
+        read=P.QUERY,
+        write=P.QUERY,
+        name="event_ask",
+    ),
+    page(
+        "<slug:study>/events/<int:pk>/history/",
+        events.event_history,
+        read=P.SEE_TRAIL,
+        name="event_history",
+    ),
+    page("<slug:study>/terms/", events.terms, read=P.SEE_DATA, name="terms"),
     # Signing and locking
     page(
         "<slug:study>/participants/<int:pk>/sign/",
@@ -87,12 +384,12 @@ urlpatterns = [
     ),
     page("<slug:study>/protocol/<int:number>/", study.protocol, read=P.SEE_STUDY, name="protocol"),
     page("<slug:study>/access/", study.access_log, read=P.SEE_ACCESS, name="access_log"),
-    page("<slug:study>/tokens/", people.tokens, read=P.SEE_DATA, write=P.SEE_DATA, name="tokens"),
+    page("<slug:study>/tokens/", people.tokens, read=P.USE_API, write=P.USE_API, name="tokens"),
     page(
         "<slug:study>/tokens/<int:pk>/revoke/",
         people.revoke,
-        read=P.SEE_DATA,
-        write=P.SEE_DATA,
+        read=P.USE_API,
+        write=P.USE_API,
         name="token_revoke",
     ),
     # API

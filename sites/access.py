@@ -49,6 +49,7 @@ LOCKED = "EDC01"  # the SQLSTATE of the trigger that refuses writes to locked ro
 
 # Who may see more than one person's sites: background work, named, each with its purpose.
 JOBS = {
+    "administrator": "invites the first administrator of a new installation",
     "up": "migrates, publishes the protocols of a new installation",
     "publish": "stores a protocol version and the sites that it names",
     "demo": "makes the demonstration accounts and participants",

@@ -24,6 +24,7 @@ class Permission(models.TextChoices):
     SIGN = "sign", _("Sign participants")
     LOCK = "lock", _("Lock and unlock sites")
     RELEASE = "release", _("Make and download datasets")
+    USE_API = "use_api", _("Make API tokens of one's own")
     ALLOCATE = "allocate", _("Allocate participants to an arm")
     SEE_ARM = "see_arm", _("See the arm of a participant")
     SEE_STUDY = "see_study", _("See protocol, approvals and people")
@@ -44,13 +45,14 @@ class Role(models.TextChoices):
 
 P = Permission
 _READ = {P.SEE_STUDY, P.SEE_DATA, P.SEE_TRAIL}
+_WORK = {*_READ, P.USE_API}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
-    Role.COORDINATOR: frozenset({*_READ, P.SEE_IDENTITY, P.ENTER}),
-    Role.INVESTIGATOR: frozenset({*_READ, P.SEE_IDENTITY, P.ENTER, P.SIGN, P.ALLOCATE, P.SEE_ARM}),
-    Role.MONITOR: frozenset({*_READ, P.QUERY, P.VERIFY, P.REVIEW_EVENTS}),
-    Role.DATA_MANAGER: frozenset({*_READ, P.QUERY, P.LOCK, P.RELEASE}),
-    Role.SAFETY_OFFICER: frozenset({*_READ, P.QUERY, P.REVIEW_EVENTS, P.SEE_ARM}),
+    Role.COORDINATOR: frozenset({*_WORK, P.SEE_IDENTITY, P.ENTER}),
+    Role.INVESTIGATOR: frozenset({*_WORK, P.SEE_IDENTITY, P.ENTER, P.SIGN, P.ALLOCATE, P.SEE_ARM}),
+    Role.MONITOR: frozenset({*_WORK, P.QUERY, P.VERIFY, P.REVIEW_EVENTS}),
+    Role.DATA_MANAGER: frozenset({*_WORK, P.QUERY, P.LOCK, P.RELEASE}),
+    Role.SAFETY_OFFICER: frozenset({*_WORK, P.QUERY, P.REVIEW_EVENTS, P.SEE_ARM}),
     Role.ADMINISTRATOR: frozenset({P.SEE_STUDY, P.MANAGE_PEOPLE, P.MANAGE_SITES, P.SEE_ACCESS}),
     Role.AUDITOR: frozenset({*_READ, P.SEE_ACCESS, P.SEE_ARM}),
 }

@@ -61,6 +61,7 @@ MAY = {
     P.REVIEW_EVENTS: {"monitor", "safety_officer"},
     P.LOCK: {"data_manager"},
     P.RELEASE: {"data_manager"},
+    P.USE_API: {"coordinator", "investigator", "monitor", "data_manager", "safety_officer"},
     P.ALLOCATE: {"investigator"},
     P.SEE_ARM: {"investigator", "safety_officer", "auditor"},
     P.MANAGE_PEOPLE: {"administrator"},

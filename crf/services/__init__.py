@@ -10,7 +10,7 @@ from crf.services.entries import (
     save_entry,
     void_entry,
 )
-from crf.services.locking import Blocker, blockers, is_locked, lock, unlock
+from crf.services.locking import Blocker, blocker_counts, blockers, is_locked, lock, unlock
 from crf.services.queries import answer_query, ask_query, close_query, reopen_query
 from crf.services.review import sign, signature_digest, signature_state, verify
 
@@ -21,6 +21,7 @@ __all__ = [
     "add_entry",
     "answer_query",
     "ask_query",
+    "blocker_counts",
     "blockers",
     "close_query",
     "complete",

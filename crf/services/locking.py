@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +18,7 @@ from sites.access import Refused
 from sites.audit import Actor, acting
 from sites.models import Site
 
+UNSIGNED = _("Participants without a valid signature")
 SHOWN = 200  # records that one blocker lists; its count is of all
 
 
@@ -35,43 +38,75 @@ def is_locked(site: Site) -> bool:
 
 def blockers(site: Site) -> list[Blocker]:
     """Everything that stands in the way of locking a site; empty when nothing does."""
-    in_study = Participant.objects.valid().filter(site=site)
-    undecided = in_study.filter(screened_at=None)
-    undecided_yet = in_study.filter(
-        screened_at__isnull=False, failed_criteria=None, enrolled_at=None
-    )
-    enrolled = in_study.exclude(enrolled_at=None)
-    visits = Visit.objects.open().filter(site=site, participant__voided_at=None)
-    entries = (
-        Entry.objects.incomplete()
-        .filter(site=site, participant__voided_at=None)
-        .exclude(visit__happened_on=None, visit__isnull=False)
-        .select_related("participant", "visit")
-    )
-    queries = Query.objects.unresolved().filter(site=site, participant__voided_at=None)
-    fits = signature_state(enrolled.values_list("pk", flat=True))
-    unsigned = [person for person in enrolled if fits.get(person.pk) is not True]
-    found = [
-        ("screening", _("Screening without a decision"), undecided),
-        ("enrolment", _("Eligible, not enrolled"), undecided_yet),
-        ("visits", _("Visits neither held nor marked as missed"), visits),
-        ("entries", _("Forms that are not complete"), entries),
-        ("queries", _("Queries that are not closed"), queries),
-        ("end", _("Participants without an end of study"), enrolled.filter(ended_on=None)),
-        ("signatures", _("Participants without a valid signature"), unsigned),
-    ]
-    result = []
-    for code, title, records in found:
-        count = len(records) if isinstance(records, list) else records.count()
+    found = []
+    for code, title, records in _in_the_way([site]):
+        count = records.count()
         if count:
-            listed = records if isinstance(records, list) else _with_participant(records)
-            result.append(Blocker(code, title, count, listed[:SHOWN]))
-    return result
+            listed = records if records.model is Participant else _with_participant(records)
+            found.append(Blocker(code, title, count, listed[:SHOWN]))
+    unsigned = _unsigned([site])
+    if unsigned:
+        people = Participant.objects.filter(pk__in=unsigned)[:SHOWN]
+        found.append(Blocker("signatures", UNSIGNED, len(unsigned), people))
+    return found
 
 
-def _with_participant(records: Any) -> Any:
-    has_participant = records.model is not Participant
-    return records.select_related("participant") if has_participant else records
+def blocker_counts(sites: Collection[Site]) -> Counter[int]:
+    """Site id → how many records stand in the way, in as many queries for six sites as for one."""
+    counts: Counter[int] = Counter()
+    for _code, _title, records in _in_the_way(sites):
+        counts.update(dict(records.order_by().values_list("site_id").annotate(Count("pk"))))
+    counts.update(_unsigned(sites).values())
+    return counts
+
+
+def _in_the_way(sites: Collection[Site]) -> list[tuple[str, Any, QuerySet[Any]]]:
+    people = Participant.objects.valid().filter(site__in=sites)
+    of_people = {"site__in": sites, "participant__voided_at": None}
+    return [
+        ("screening", _("Screening without a decision"), people.filter(screened_at=None)),
+        (
+            "enrolment",
+            _("Eligible, not enrolled"),
+            people.filter(screened_at__isnull=False, failed_criteria=None, enrolled_at=None),
+        ),
+        (
+            "visits",
+            _("Visits neither held nor marked as missed"),
+            Visit.objects.open().filter(**of_people),
+        ),
+        (
+            "entries",
+            _("Forms that are not complete"),
+            Entry.objects.incomplete()
+            .filter(**of_people)
+            .exclude(visit__happened_on=None, visit__isnull=False),
+        ),
+        (
+            "queries",
+            _("Queries that are not closed"),
+            Query.objects.unresolved().filter(**of_people),
+        ),
+        (
+            "end",
+            _("Participants without an end of study"),
+            people.filter(enrolled_at__isnull=False, ended_on=None),
+        ),
+    ]
+
+
+def _unsigned(sites: Collection[Site]) -> dict[int, int]:
+    """Participant id → site id of the enrolled ones without a signature that fits."""
+    enrolled = dict(
+        Participant.objects.enrolled().filter(site__in=sites).values_list("pk", "site_id")
+    )
+    fits = signature_state(enrolled)
+    return {pk: site for pk, site in enrolled.items() if fits.get(pk) is not True}
+
+
+def _with_participant(records: QuerySet[Any]) -> QuerySet[Any]:
+    names = ["participant"] + (["visit"] if records.model is Entry else [])
+    return records.select_related(*names)
 
 
 def lock(*, site: Site, reason: str = "", by: Actor) -> Lock:

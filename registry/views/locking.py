@@ -13,7 +13,15 @@ from django.utils.translation import gettext as _
 from crf.casebook import casebook
 from crf.definitions import instrument_of
 from crf.models import Entry, Lock
-from crf.services import blockers, lock, sign, signature_digest, signature_state, unlock
+from crf.services import (
+    blocker_counts,
+    blockers,
+    lock,
+    sign,
+    signature_digest,
+    signature_state,
+    unlock,
+)
 from registry.display import visit_title
 from registry.forms import put
 from registry.forms.locking import LockForm, SignForm, UnlockForm
@@ -63,17 +71,11 @@ def sign_participant(request: Request, pk: int) -> HttpResponse:
 def locks(request: Request) -> HttpResponse:
     """Each site with its lock, and what stands in the way where there is none."""
     held = {each.site_id: each for each in rows(request, Lock).filter(released_at=None)}
-    lines = []
-    for pk, site in request.sites.items():
-        in_the_way = [] if pk in held else blockers(site)
-        lines.append(
-            {
-                "site": site,
-                "lock": held.get(pk),
-                "blockers": in_the_way,
-                "count": sum(blocker.count for blocker in in_the_way),
-            }
-        )
+    counts = blocker_counts(list(request.sites.values()))
+    lines = [
+        {"site": site, "lock": held.get(pk), "count": counts[pk]}
+        for pk, site in request.sites.items()
+    ]
     return render(request, "locking/locks.html", {"lines": lines})
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from allauth.account.forms import ResetPasswordForm
 from django.contrib import messages
 from django.db.models import Prefetch, Q
 from django.http import Http404, HttpResponse
@@ -14,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from registry.forms import put
 from registry.forms.people import EndRoleForm, InviteForm, RoleForm, TokenForm
+from registry.invitation import mail_invitation
 from sites.access import Refused, Request
 from sites.audit import changes
 from sites.models import ApiToken, Membership, Site, User
@@ -68,10 +68,7 @@ def new_person(request: Request) -> HttpResponse:
         except Refused as refused:
             put(form, refused)
         else:
-            # The link to set a password goes to the owner of the address, to nobody else (P14).
-            mail = ResetPasswordForm({"email": user.email})
-            if mail.is_valid():
-                mail.save(request)
+            mail_invitation(user)
             messages.success(request, _("Invited. A link to set the password was mailed."))
             return redirect("role_new", request.study.code, user.pk)
     return render(request, "people/invite.html", {"form": form})
