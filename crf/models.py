@@ -107,10 +107,14 @@ class QueryQuerySet(models.QuerySet["Query"]):
 
     def waiting_for(self, *, answering: Iterable[int], asking: Iterable[int]) -> QueryQuerySet:
         """Whose turn it is: open ones at sites where one answers, answered ones where one asks."""
-        return self.filter(
-            Q(state=Query.State.OPEN, site_id__in=list(answering))
-            | Q(state=Query.State.ANSWERED, site_id__in=list(asking))
-        )
+        return self.filter(whose_turn(answering, asking))
+
+
+def whose_turn(answering: Iterable[int], asking: Iterable[int]) -> Q:
+    """The condition of `waiting_for`, for counts."""
+    return Q(state=Query.State.OPEN, site_id__in=list(answering)) | Q(
+        state=Query.State.ANSWERED, site_id__in=list(asking)
+    )
 
 
 class Query(models.Model):

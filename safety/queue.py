@@ -40,12 +40,13 @@ Events = QuerySet[AdverseEvent]
 
 
 def with_state(events: Events) -> Events:
-    """Adds `state`, `review_id` (the newest), and whether a query is open or answered."""
+    """Adds `state`, the newest review's `review_id` and `decision`, and whether a query is open."""
     newest = AEReview.objects.filter(adverse_event=OuterRef("pk")).order_by("-reviewed_at", "-id")
     asked = Query.objects.filter(adverse_event=OuterRef("pk"))
     return events.annotate(
         review_id=Subquery(newest.values("pk")[:1]),
         review_digest=Subquery(newest.values("digest")[:1]),
+        decision=Subquery(newest.values("decision")[:1]),
         state=Case(
             When(review_digest=None, then=Value(NEW)),
             When(review_digest=F("digest"), then=Value(REVIEWED)),

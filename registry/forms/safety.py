@@ -12,6 +12,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -21,6 +22,7 @@ from registry.forms import DateBoxes, Day, PlainText, Reason, offer_days
 from safety import causality, codes, ctcae
 from safety.display import LABELS, language
 from safety.models import AdverseEvent, AEReview
+from safety.queue import CHANGED, NEW, REVIEWED
 from safety.services import Facts, problems_of
 from sites.models import Site
 
@@ -255,3 +257,72 @@ class AskForm(forms.Form):
 
 class VoidForm(forms.Form):
     reason = Reason(label=gettext_lazy("Why was it entered in error?"))
+
+
+class QueueFilter(forms.Form):
+    """What of the queue is shown, as the URL says. What it does not know, it ignores."""
+
+    STATES = (
+        ("needs", gettext_lazy("Needs review")),
+        ("new", gettext_lazy("New")),
+        ("changed", gettext_lazy("Changed since review")),
+        ("reviewed", gettext_lazy("Reviewed")),
+        ("all", gettext_lazy("All")),
+        ("void", gettext_lazy("Void")),
+    )
+    state = forms.ChoiceField(label=gettext_lazy("Review"), choices=STATES)
+    site = forms.ChoiceField(label=gettext_lazy("Site"), required=False)
+    grade = forms.ChoiceField(label=LABELS["grade"], required=False)
+    serious = forms.ChoiceField(label=LABELS["serious"], required=False)
+    causality = forms.ChoiceField(label=gettext_lazy("Causality"), required=False)
+    query = forms.ChoiceField(label=gettext_lazy("Query"), required=False)
+    participant = forms.CharField(label=gettext_lazy("Participant"), required=False, max_length=30)
+
+    def __init__(self, data: Mapping[str, str], *, sites: list[Site], default: str) -> None:
+        super().__init__({"state": default} | {k: v for k, v in data.items() if v})
+        every = ("", _("All"))
+        for name, choices in {
+            "site": [(site.code, site.short) for site in sites],
+            "grade": [("3+", _("3 or higher")), *grade_choices("", "")],
+            "serious": [("yes", _("Serious")), ("no", _("Not serious"))],
+            "causality": codes.choices(causality.CATEGORIES, language()),
+            "query": [("open", _("Open")), ("answered", _("Answered")), ("none", _("None"))],
+        }.items():
+            self.fields[name].choices = [every, *choices]  # type: ignore[attr-defined]
+        self.is_valid()
+
+    def condition(self, needs: Q) -> Q:
+        """The rows that are wanted, of events with state and clock; `needs` is who needs review."""
+        wanted = dict.fromkeys(self.fields, "") | self.cleaned_data
+        condition = Q(voided_at__isnull=wanted["state"] != "void")
+        if wanted["state"] == "needs":
+            condition &= needs
+        elif wanted["state"] in (NEW, CHANGED, REVIEWED):
+            condition &= Q(state=wanted["state"])
+        if wanted["site"]:
+            condition &= Q(site__code=wanted["site"])
+        if wanted["grade"] == "3+":
+            condition &= Q(grade__gte=3)
+        elif wanted["grade"]:
+            condition &= Q(grade=wanted["grade"])
+        if wanted["serious"]:
+            condition &= Q(serious=wanted["serious"] == "yes")
+        if wanted["causality"]:
+            condition &= Q(causality=wanted["causality"])
+        match wanted["query"]:
+            case "open":
+                condition &= Q(query_open=True)
+            case "answered":
+                condition &= Q(query_answered=True)
+            case "none":
+                condition &= Q(query_open=False, query_answered=False)
+        if number := wanted["participant"].strip().upper():
+            condition &= Q(participant__subject_number=number) | Q(
+                participant__screening_number=number
+            )
+        return condition
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether more than the state is chosen."""
+        return any(value for name, value in self.cleaned_data.items() if name != "state")

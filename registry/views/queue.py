@@ -1,0 +1,140 @@
+"""The queue of adverse events across the sites that somebody sees, and each site's own list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from registry.forms.safety import QueueFilter
+from safety.display import text_of
+from safety.models import AdverseEvent, AEReview
+from safety.queue import NEEDS_REVIEW, counts, in_order, with_clock, with_state
+from safety.services import rules_at
+from sites.access import Request, rows, show
+from sites.models import Site
+from sites.roles import Permission as P
+
+PER_PAGE = 100
+
+
+@dataclass
+class Row:
+    """An event in the queue. `days` are left until the report; `decision` is the newest one."""
+
+    event: Any
+    site: Site
+    term: str
+    causality: str
+    days: int | None
+    decision: str
+    stripe: int
+    link: str = ""
+
+
+def events(request: Request) -> HttpResponse:
+    """What needs review first, the most urgent first; every filter stands in the URL."""
+    reviewing = [site for site in request.sites if request.may(P.REVIEW_EVENTS, site)]
+    default = "needs" if reviewing else "all"
+    chosen = QueueFilter(request.GET, sites=list(request.sites.values()), default=default)
+    needs = Q(voided_at=None, state__in=NEEDS_REVIEW, site_id__in=reviewing or list(request.sites))
+    condition = chosen.condition(needs)
+    found = _found(request)
+    numbers = counts(found, needs=needs, chosen=condition, soon=_today(request))
+    paginator = Paginator(in_order(found.filter(condition)), PER_PAGE)
+    paginator.__dict__["count"] = numbers["chosen"]  # counted above, with the others
+    page = paginator.get_page(request.GET.get("page"))
+    shown = list(page.object_list)
+    show(request, shown)
+    context = {
+        "filter": chosen,
+        "page_obj": page,
+        "rows": _linked(request, [_row(request, event) for event in shown]),
+        "views": _views(request, chosen, numbers),
+        "reviewing": bool(reviewing),
+        "queue": request.GET.urlencode(),
+    }
+    return render(request, "events/events.html", context)
+
+
+def _found(request: Request) -> Any:
+    events = AdverseEvent.objects.filter(participant__voided_at=None).select_related("participant")
+    return with_clock(with_state(rows(request, events)), rules_at(request.sites))
+
+
+def _today(request: Request) -> Any:
+    """The latest of the sites' days: what is due there is due soon everywhere."""
+    return max(site.today() for site in request.sites.values())
+
+
+def _row(request: Request, event: Any) -> Row:
+    site = request.sites[event.site_id]
+    left = (event.report_by - site.today()).days if event.report_by else None
+    decision = AEReview.Decision(event.decision).label if event.decision else ""
+    return Row(
+        event,
+        site,
+        text_of(event, "term"),
+        text_of(event, "causality"),
+        left,
+        str(decision),
+        site.position % 8,
+    )
+
+
+def _linked(request: Request, found: list[Row]) -> list[Row]:
+    """Each row's link carries the filter and the row after it, to come back to."""
+    for row, following in zip(found, [*found[1:], None], strict=True):
+        carried = {"queue": request.GET.urlencode()}
+        if following is not None:
+            carried["next"] = str(following.event.pk)
+        url = reverse("event", args=[request.study.code, row.event.pk])
+        row.link = f"{url}?{urlencode(carried)}"
+    return found
+
+
+def row_of(request: Request, event: Any) -> dict[str, Any]:
+    """One row as it is now, for the queue from which it was decided."""
+    [found] = _found(request).filter(pk=event.pk)
+    row = _row(request, found)
+    carried = {"queue": request.POST.get("queue", ""), "next": request.POST.get("next", "")}
+    url = reverse("event", args=[request.study.code, event.pk])
+    row.link = f"{url}?{urlencode(carried)}"
+    return {"row": row, "event": found}
+
+
+def back_to_queue(request: Request, pk: int) -> str:
+    """The queue with its filter, at the row that came after the one that was decided."""
+    queue, following = request.POST.get("queue", ""), request.POST.get("next", "")
+    url = reverse("events", args=[request.study.code])
+    anchor = f"#event-{following}" if following.isdecimal() else ""
+    return f"{url}?{queue}{anchor}" if queue else f"{url}{anchor}"
+
+
+def _views(request: Request, chosen: QueueFilter, numbers: dict[str, Any]) -> list[dict[str, Any]]:
+    """Saved views: links with a count, each a filter of its own."""
+    base = reverse("events", args=[request.study.code])
+    here = {name: value for name, value in chosen.cleaned_data.items() if value}
+    offered = [
+        (_("Needs review"), {"state": "needs"}, numbers["needs"]),
+        (_("Serious"), {"state": "needs", "serious": "yes"}, numbers["serious"]),
+        (_("Grade 3 or higher"), {"state": "needs", "grade": "3+"}, numbers["severe"]),
+        (_("All"), {"state": "all"}, None),
+    ]
+    return [
+        {
+            "label": label,
+            "url": f"{base}?{urlencode(wanted)}",
+            "count": count,
+            "current": here == wanted,
+            "danger": "serious" in wanted and bool(count),
+        }
+        for label, wanted, count in offered
+    ]

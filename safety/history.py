@@ -1,0 +1,69 @@
+"""What happened to an event, from its trail: who, in which role, when, old and new, why."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from safety.display import LABELS, differences, text_of
+from safety.models import AdverseEvent, AEReview
+from sites.models import User
+from sites.roles import Role
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field that changed, or one decision, as `_parts/history.html` shows it."""
+
+    at: dt.datetime
+    who: str
+    role: str
+    site: str
+    item: str
+    old: str
+    new: str
+    reason: str
+    source: str
+
+
+def changes_of(event: AdverseEvent) -> list[Change]:
+    """Every change and every decision, newest first; the first report field by field."""
+    states = list(AdverseEvent.history.filter(id=event.pk).order_by("history_id"))
+    decisions = list(AEReview.history.filter(adverse_event_id=event.pk).order_by("history_id"))
+    ids = {row.history_user_id for row in (*states, *decisions)}
+    names = {user.pk: str(user) for user in User.objects.filter(pk__in=ids)}
+    found = []
+    for first in states[:1]:
+        for name, label in LABELS.items():
+            if text := text_of(first, name):
+                found.append(_change(event, first, names, str(label), "", text))
+    for old, new in pairwise(states):
+        found += [
+            _change(event, new, names, each.label, each.old, each.new)
+            for each in differences(old, new)
+        ]
+    for row in decisions:
+        decision = AEReview.Decision(row.decision).label
+        found.append(_change(event, row, names, _("Review"), "", str(decision)))
+    return sorted(found, key=lambda change: change.at, reverse=True)
+
+
+def _change(
+    event: AdverseEvent, row: Any, names: dict[int, str], item: str, old: str, new: str
+) -> Change:
+    known = row.history_role in Role.values
+    return Change(
+        at=row.history_date,
+        who=names.get(row.history_user_id, row.history_actor),
+        role=str(Role(row.history_role).label) if known else row.history_role,
+        site=event.site.short,
+        item=item,
+        old=old,
+        new=new,
+        reason=row.history_change_reason or "",
+        source="" if row.history_source == "entry" else row.history_source,
+    )
