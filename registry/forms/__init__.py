@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest, QueryDict
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -49,7 +50,7 @@ class Reason(PlainText):
 
 
 class DateBoxes(forms.Widget):
-    """Year, month and day in three boxes, with quick buttons; a whole date in the first counts too."""
+    """Year, month and day in three boxes, with quick buttons; or whole in the first."""
 
     use_fieldset = True
     parts = ("year", "month", "day")
@@ -110,6 +111,11 @@ class Day(forms.Field):
         if day is None and self.required:
             raise ValidationError(_("Please enter a date."))
         return day
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: everything that was posted, or nothing on a mere look."""
+    return request.POST if request.method == "POST" else None
 
 
 def put(form: forms.Form, refused: Any) -> None:

@@ -15,8 +15,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from registry.display import visit_title
 from registry.models import Participant, Visit
-from registry.protocol import UNSCHEDULED, Text
+from registry.protocol import Text
 from registry.services import protocol_of
 
 register = template.Library()
@@ -60,13 +61,9 @@ def icon(name: str, title: str = "") -> SafeString:
 
 
 @register.filter
-def visit_label(visit: Visit | None) -> str:
-    """What the protocol calls a visit; an unscheduled one by its number."""
-    if visit is None:
-        return ""
-    if visit.code == UNSCHEDULED:
-        return _("Unscheduled %(number)d") % {"number": visit.number}
-    return said(protocol_of(visit.participant.version_id).visit(visit.code).label)
+def visit_label(visit: Visit) -> str:
+    """What the participant's protocol calls this visit."""
+    return visit_title(protocol_of(visit.participant.version_id), visit)
 
 
 @register.filter

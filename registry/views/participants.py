@@ -1,0 +1,261 @@
+"""Participants: the list with its grid of visits, one participant, and who it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.paginator import Page, Paginator
+from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.functional import cached_property
+from django.utils.translation import gettext as _
+
+from crf.models import Entry, Lock, Query, Signature, Verification
+from crf.services import is_locked, signature_state
+from crf.workflow import Around
+from registry import identity, work
+from registry.forms import posted
+from registry.forms.participants import ChartForm
+from registry.models import Allocation, Counter, Identity, Participant, Visit
+from registry.services import protocol_of
+from registry.services.participants import person_of
+from registry.views.grids import (
+    form_grid,
+    form_title,
+    own_forms,
+    visit_columns,
+    visit_rows,
+)
+from registry.views.steps import READ, acts, consents_shown, end_reason, step_shown
+from safety.models import AdverseEvent
+from sites.access import Request, find, rows, show
+from sites.models import AccessLog, Site
+from sites.roles import Permission
+
+PER_PAGE = 50
+STATES: dict[str, Q] = {
+    "screening": Q(voided_at=None, failed_criteria=None, enrolled_at=None),
+    "failed": Q(voided_at=None, failed_criteria__isnull=False),
+    "enrolled": Q(voided_at=None, enrolled_at__isnull=False, ended_on=None),
+    "ended": Q(voided_at=None, ended_on__isnull=False),
+    "void": Q(voided_at__isnull=False),
+}
+NEEDS: dict[str, Any] = {
+    "overdue": work.overdue,
+    "due": work.due,
+    "forms": work.unfinished,
+    "queries": lambda sites: Query.objects.unresolved().filter(site__in=sites),
+}
+
+
+def participants(request: Request) -> HttpResponse:
+    """The participants of one's sites, newest first, each with the state of its visits."""
+    form = ChartForm(posted(request))
+    if form.is_bound and form.is_valid():
+        found = _by_chart(request, form.cleaned_data["chart_number"])
+        if found:
+            return redirect("participant", request.study.code, found.participant_id)
+        form.add_error("chart_number", _("No participant of your hospital has this chart number."))
+    chosen = _chosen(request)
+    page = _page(request, chosen)
+    people = list(page.object_list)
+    if chosen.number and len(people) == 1 and not form.is_bound:
+        return redirect("participant", request.study.code, people[0].pk)
+    show(request, people)
+    columns = visit_columns(people)
+    context = {
+        "form": form,
+        "page_obj": page,
+        "columns": columns,
+        "rows": visit_rows(request, people, columns),
+        "chosen": chosen,
+        "states": _state_choices(),
+        "needs": _need_choices(),
+        "sites": list(request.sites.values()),
+        "may_enter": request.may(Permission.ENTER),
+        "may_find_chart": request.may(Permission.SEE_IDENTITY),
+    }
+    status = 422 if form.errors else 200
+    return render(request, "participants/participants.html", context, status=status)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The filters of the address; what is unknown, or not theirs, counts as not chosen."""
+
+    sites: list[Site]
+    site: str
+    state: str
+    need: str
+    number: str
+
+    @property
+    def whole(self) -> bool:
+        return not (self.state or self.need or self.number)
+
+
+def _chosen(request: Request) -> _Chosen:
+    asked = request.GET
+    here = [site for site in request.sites.values() if site.code == asked.get("site")]
+    return _Chosen(
+        sites=here or list(request.sites.values()),
+        site=here[0].code if here else "",
+        state=asked.get("state", "") if asked.get("state") in STATES else "",
+        need=asked.get("need", "") if asked.get("need") in NEEDS else "",
+        number=identity.normal(asked.get("q", ""))[:60],
+    )
+
+
+def _state_choices() -> list[tuple[str, Any]]:
+    return [
+        ("screening", _("in screening")),
+        *((code, work.STATES[code]) for code in ("failed", "enrolled", "ended", "void")),
+    ]
+
+
+def _need_choices() -> list[tuple[str, str]]:
+    return [
+        ("overdue", _("Visit overdue")),
+        ("due", _("Visit due")),
+        ("forms", _("Form not complete")),
+        ("queries", _("Query not closed")),
+    ]
+
+
+class _Pages(Paginator):  # type: ignore[type-arg]
+    """Pages of a list whose length may be known without counting, since its numbers have no gap."""
+
+    known: int | None = None
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.count() if self.known is None else self.known  # type: ignore[union-attr,call-arg]
+
+
+def _page(request: Request, chosen: _Chosen) -> Page[Participant]:
+    locked = Lock.objects.filter(site=OuterRef("site"), released_at=None)
+    listed = rows(request, Participant).filter(site__in=chosen.sites)
+    if chosen.state:
+        listed = listed.filter(STATES[chosen.state])
+    if chosen.need:
+        open_work = NEEDS[chosen.need](chosen.sites).order_by()
+        listed = listed.filter(Exists(open_work.filter(participant=OuterRef("pk"))))
+    if chosen.number:
+        listed = listed.filter(_numbered(request, chosen.number))
+    pages = _Pages(listed.annotate(site_locked=Exists(locked)).order_by("-pk"), PER_PAGE)
+    pages.known = _recorded(chosen.sites) if chosen.whole else None
+    return pages.get_page(request.GET.get("page"))
+
+
+def _recorded(sites: list[Site]) -> int:
+    used = Counter.objects.filter(site__in=sites, name="screening").aggregate(n=Sum("used"))["n"]
+    return used or 0
+
+
+def _numbered(request: Request, typed: str) -> Q:
+    """A number, its beginning, or its digits alone: ranges and equality, which an index serves."""
+    text, found = typed.upper(), Q()
+    for field in ("subject_number", "screening_number"):
+        found |= Q(**{f"{field}__gte": text, f"{field}__lt": text + "\U0010ffff"})
+    if typed.isdecimal():
+        numbering = protocol_of(request.study.versions.latest("number")).numbering
+        for site in request.sites.values():
+            found |= Q(
+                site=site, subject_number=numbering.subject.format(site=site.code, n=int(typed))
+            )
+    return found
+
+
+def _by_chart(request: Request, chart_number: str) -> Identity | None:
+    request.access_action = AccessLog.Action.VIEW  # type: ignore[attr-defined]
+    digests = [identity.chart_digest(site, chart_number) for site in request.sites]
+    found = rows(request, Identity).filter(chart_digest__in=digests, participant__voided_at=None)
+    return found.order_by("-pk").first()
+
+
+def participant(request: Request, pk: int) -> HttpResponse:
+    """One participant: where they stand, what is next, and every form, event and consent."""
+    person = find(request, Participant, pk=pk)
+    person.site = request.sites[person.site_id]
+    protocol, visits = protocol_of(person.version_id), list(person.visits.all())
+    for visit in visits:
+        visit.participant = person
+    entries, events = entries_of(person, visits), _events(person)
+    signatures = list(Signature.objects.filter(participant=person).order_by("-signed_at", "-pk"))
+    fits = signature_state([person.pk]).get(person.pk) if signatures else None
+    around = Around(person.site.today(), is_locked(person.site), signature=fits)
+    allocation = Allocation.objects.filter(participant=person).first() if protocol.arms else None
+    step = work.next_step(
+        person,
+        visits,
+        entries,
+        on=around.today,
+        allocated=allocation is not None or not protocol.arms,
+        queries=sum(each.open_queries for each in (*entries, *events)),
+        signature=fits,
+    )
+    withdrawals = list(person.withdrawals.order_by("withdrawn_on", "pk"))
+    may, possible = (
+        _may(request, person.site_id),
+        acts(request, person, allocated=allocation is not None, locked=around.locked),
+    )
+    context = {
+        "person": person,
+        "state": work.STATES[person.state],
+        "next": step_shown(request, person, step, around),
+        "links": [each for each in possible if each.name in READ],
+        "acts": [each for each in possible if each.name not in READ],
+        "grid": form_grid(request, visits, entries, around),
+        "own_forms": own_forms(request, person, entries, around),
+        "failed": [protocol.criterion(code) for code in person.failed_criteria or ()],
+        "void_visits": [visit for visit in visits if visit.voided_at],
+        "void_entries": [(each, form_title(each)) for each in entries if each.voided_at],
+        "end_reason": end_reason(person),
+        "events": events,
+        "consents": consents_shown(person),
+        "withdrawals": withdrawals,
+        "arm": allocation and protocol.arm(allocation.arm).label,
+        "signatures": signatures,
+        "around": around,
+        "may": may,
+        "may_write": may["enter"] and not (around.locked or person.voided_at),
+    }
+    return render(request, "participants/participant.html", context)
+
+
+def _may(request: Request, site_id: int) -> dict[str, bool]:
+    wanted = ("ENTER", "SEE_IDENTITY", "SIGN", "SEE_ARM", "SEE_TRAIL")
+    return {name.lower(): request.may(Permission[name], site_id) for name in wanted}
+
+
+def entries_of(person: Participant, visits: list[Visit]) -> list[Entry]:
+    """Every entry of a participant, with its visit, its open queries and whether it is verified."""
+    checked = Verification.objects.filter(entry=OuterRef("pk"), digest=OuterRef("digest"))
+    entries = list(
+        Entry.objects.filter(participant=person)
+        .annotate(
+            verified=Exists(checked),
+            open_queries=Count("queries", filter=~Q(queries__state=Query.State.CLOSED)),
+        )
+        .defer("answers", "meta", "scores")
+        .order_by("instrument", "number", "pk")
+    )
+    by_key = {visit.pk: visit for visit in visits}
+    for entry in entries:
+        entry.participant, entry.visit = person, by_key.get(entry.visit_id)
+    order = {code: n for n, code in enumerate(protocol_of(person.version_id).instruments)}
+    return sorted(entries, key=lambda entry: order.get(entry.instrument, len(order)))
+
+
+def _events(person: Participant) -> list[AdverseEvent]:
+    open_queries = Count("queries", filter=~Q(queries__state=Query.State.CLOSED))
+    return list(AdverseEvent.objects.filter(participant=person).annotate(open_queries=open_queries))
+
+
+def identity_shown(request: Request, pk: int) -> HttpResponse:
+    """Name, birth date, chart number and contact, at the participant's own hospital alone."""
+    person = find(request, Participant, pk=pk)
+    context = {"person": person, "identity": person_of(person)}
+    return render(request, "participants/identity.html", context)

@@ -1,0 +1,232 @@
+"""Today: what waits for whoever is signed in, at each of their sites, the most urgent first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from crf.definitions import instrument_of
+from crf.models import Entry, Query
+from crf.workflow import Status
+from registry import work
+from registry.display import visit_title
+from registry.models import Participant, Visit
+from registry.services import protocol_of
+from registry.views.grids import words
+from safety import queue
+from safety.models import AdverseEvent
+from sites.access import Request, rows, show
+from sites.models import Site
+from sites.roles import Permission
+
+LISTED = 8  # of each list; the rest is behind its link
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing to do: whose, what, until when, and its sign."""
+
+    site: Site
+    url: str
+    number: str
+    what: str
+    detail: str = ""
+    when: str = ""
+    status: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class WorkList:
+    name: str
+    title: str
+    icon: str
+    tone: str
+    count: int
+    lines: list[Line] = field(default_factory=list)
+    more_url: str = ""
+
+
+def today(request: Request) -> HttpResponse:
+    """Lists of open work; an empty one is not shown, and a page without any says so."""
+    lists = [
+        *_visits(request),
+        _queries(request),
+        _unfinished(request),
+        _undecided(request),
+        *_reconsent(request),
+        _to_review(request),
+        _to_sign(request),
+    ]
+    context = {
+        "lists": [each for each in lists if each.count],
+        "may_enter": request.may(Permission.ENTER),
+        "several": len(request.sites) > 1,
+    }
+    return render(request, "today/today.html", context)
+
+
+def _sites(request: Request, permission: Permission) -> list[Site]:
+    return [site for site in request.sites.values() if request.may(permission, site.pk)]
+
+
+def _url(request: Request, name: str, *keys: Any) -> str:
+    return reverse(name, args=[request.study.code, *keys])
+
+
+def _first(request: Request, found: QuerySet[Any]) -> tuple[int, list[Any]]:
+    """How many there are, and the first of them, which are shown."""
+    listed = list(found[: LISTED + 1])
+    count = len(listed) if len(listed) <= LISTED else found.count()
+    show(request, listed[:LISTED])
+    return count, listed[:LISTED]
+
+
+def _visits(request: Request) -> list[WorkList]:
+    sites, label = list(request.sites.values()), words()
+    lists = []
+    for name, title, tone, found in (
+        ("overdue", _("Visits overdue"), "late", work.overdue(sites)),
+        ("due", _("Visits due now"), "warn", work.due(sites)),
+        ("due_soon", _("Visits due within a week"), "calm", work.due_soon(sites)),
+    ):
+        count, visits = _first(request, found)
+        lines = [_visit_line(request, visit, name, label) for visit in visits]
+        more = "" if name == "due_soon" else f"{_url(request, 'participants')}?need={name}"
+        lists.append(WorkList(name, title, "calendar", tone, count, lines, more))
+    return lists
+
+
+def _visit_line(request: Request, visit: Visit, status: str, label: dict[str, str]) -> Line:
+    site, day = request.sites[visit.site_id], request.sites[visit.site_id].today()
+    if status == Status.OVERDUE:
+        late = (day - visit.closes_on).days  # type: ignore[operator]
+        sign = ngettext("%(days)d day late", "%(days)d days late", late) % {"days": late}
+        when = _("until %(day)s") % {"day": visit.closes_on}
+    elif status == Status.DUE:
+        left = (visit.closes_on - day).days  # type: ignore[operator]
+        sign = ngettext("%(days)d day left", "%(days)d days left", left) % {"days": left}
+        sign = sign if left else _("last day")
+        when = _("until %(day)s") % {"day": visit.closes_on}
+    else:
+        sign, when = label[status], _("from %(day)s") % {"day": visit.opens_on}
+    title = visit_title(protocol_of(visit.participant.version_id), visit)
+    url = _url(request, "visit", visit.pk)
+    return Line(site, url, visit.participant.number, title, "", when, status, sign)
+
+
+def _queries(request: Request) -> WorkList:
+    mine = Query.objects.waiting_for(
+        answering=[site.pk for site in _sites(request, Permission.ENTER)],
+        asking=[site.pk for site in _sites(request, Permission.QUERY)],
+    )
+    found = rows(request, mine).filter(participant__voided_at=None).select_related("participant")
+    count, queries = _first(request, found.order_by("opened_at", "pk"))
+    lines = [
+        Line(
+            request.sites[query.site_id],
+            _url(request, "query", query.pk),
+            query.participant.number,
+            query.text,
+            when=query.opened_at.date().isoformat(),
+            status=f"q-{query.state}",
+            label=query.get_state_display(),
+        )
+        for query in queries
+    ]
+    title, url = _("Queries waiting for you"), _url(request, "queries")
+    return WorkList("queries", title, "query", "late", count, lines, url)
+
+
+def _unfinished(request: Request) -> WorkList:
+    found = work.unfinished(_sites(request, Permission.ENTER))
+    count, entries = _first(request, found)
+    label = words()
+    lines = [_entry_line(request, entry, label) for entry in entries]
+    url = f"{_url(request, 'participants')}?need=forms"
+    return WorkList("forms", _("Forms not complete"), "form", "info", count, lines, url)
+
+
+def _entry_line(request: Request, entry: Entry, label: dict[str, str]) -> Line:
+    person = entry.participant
+    where = visit_title(protocol_of(person.version_id), entry.visit) if entry.visit else ""
+    status = Status.STARTED if entry.started_at else Status.DUE
+    return Line(
+        request.sites[entry.site_id],
+        _url(request, "entry", entry.pk),
+        person.number,
+        instrument_of(entry).short.get(get_language() or "ko"),
+        where,
+        entry.visit.happened_on.isoformat() if entry.visit and entry.visit.happened_on else "",
+        status,
+        label[status],
+    )
+
+
+def _person_line(request: Request, name: str, person: Participant, what: Any, when: Any) -> Line:
+    site = request.sites[person.site_id]
+    return Line(site, _url(request, name, person.pk), person.number, str(what), when=str(when))
+
+
+def _undecided(request: Request) -> WorkList:
+    found = work.undecided(_sites(request, Permission.ENTER))
+    count, people = _first(request, found)
+    lines = [
+        _person_line(request, "participant", each, work.STATES[each.state], each.consented_on)
+        for each in people
+    ]
+    url = f"{_url(request, 'participants')}?state=screening"
+    return WorkList("screening", _("In screening"), "check", "info", count, lines, url)
+
+
+def _reconsent(request: Request) -> list[WorkList]:
+    lists = []
+    for each in work.reconsent(_sites(request, Permission.ENTER)):
+        count, people = _first(request, each.participants)
+        kind = each.consent.label.get(get_language() or "ko")
+        said = {"consent": kind, "version": each.version.version}
+        title = _("New consent form: %(consent)s %(version)s") % said
+        lines = [
+            _person_line(request, "consents", person, kind, person.consented_on)
+            for person in people
+        ]
+        lists.append(WorkList("reconsent", title, "consent", "warn", count, lines))
+    return lists
+
+
+def _to_review(request: Request) -> WorkList:
+    sites = _sites(request, Permission.REVIEW_EVENTS)
+    events = AdverseEvent.objects.valid().filter(site__in=sites, participant__voided_at=None)
+    waiting = queue.with_state(events).filter(state__in=queue.NEEDS_REVIEW)
+    found = waiting.select_related("participant").order_by("-serious", "-grade", "reported_at")
+    count, listed = _first(request, found) if sites else (0, [])
+    lines = [
+        Line(
+            request.sites[event.site_id],
+            _url(request, "event", event.pk),
+            event.participant.number,
+            event.symptom,
+            _("grade %(grade)d") % {"grade": event.grade} + (" · SAE" if event.serious else ""),
+            event.onset,
+        )
+        for event in listed
+    ]
+    title, url = _("Adverse events to review"), _url(request, "events")
+    return WorkList("events", title, "ae", "danger", count, lines, url)
+
+
+def _to_sign(request: Request) -> WorkList:
+    found = work.unsigned(_sites(request, Permission.SIGN))
+    count, people = _first(request, found)
+    lines = [
+        _person_line(request, "sign", person, work.STATES[person.state], person.enrolled_on)
+        for person in people
+    ]
+    return WorkList("sign", _("Ready to be signed"), "sign", "sign", count, lines)
