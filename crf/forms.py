@@ -19,7 +19,6 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import override
 
-from crf import codelists
 from crf.conditions import compile
 from crf.definitions import definition_of
 from crf.display import MISSING_LABELS, answer_text
@@ -399,6 +398,7 @@ def _filled(
         "conflict": conflict_shown(item, typed.conflicts.get(code)),
         "ask_reason": code in typed.needs_reason or code in typed.reasons,
         "reason": typed.reasons.get(code, ""),
+        "coded": "",
         # Attributes as they are written; all of it is codes, nothing that anybody typed.
         "marks": (" data-drives" if still["drives"] else "")
         + ("" if code in shown else " data-skipped")
@@ -406,24 +406,12 @@ def _filled(
         "aria": f" aria-invalid=true aria-describedby=e-{code}" if code in typed.errors else "",
     }
     if still["choices"]:
-        chosen = {str(each) for each in value} if isinstance(value, list) else {text}
-        mark = " selected" if still["widget"] == "list" else " checked"
-        first = "" if still["widget"] == "list" else f" id=f-{code}"
-        field["options"] = [
-            (
-                each["code"],
-                each["word"],
-                each["key"],
-                ("" if position else first) + (mark if str(each["code"]) in chosen else ""),
-            )
-            for position, each in enumerate(still["choices"])
-        ]
+        field["chosen"] = value if isinstance(value, list) else [text] if text else []
     elif still["widget"] == "date":
         parts = text.split("-", 2) if text.count("-") or len(text) == 4 else [text]
         field["year"], field["month"], field["day"] = (*parts, "", "")[:3]
-    elif still["widget"] == "code" and stored is not None:
-        coded = codelists.find(still["list"], stored)
-        field["coded"] = answer_text(item, stored).removeprefix(stored).strip() if coded else ""
+    elif still["widget"] == "code":
+        field["coded"] = field["said"].removeprefix(stored).strip() if stored else ""
     field["state"], field["state_word"] = _state(field)
     return field
 

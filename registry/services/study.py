@@ -120,6 +120,7 @@ def version_at(site: Site, on: dt.date | None = None) -> ProtocolVersion:
     approval = (
         SiteApproval.objects.filter(site=site, approved_on__lte=on or site.today())
         .select_related("version")
+        .defer("version__content")
         .order_by("-version__number")
         .first()
     )

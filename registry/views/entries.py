@@ -42,6 +42,7 @@ from registry.forms import put
 from registry.forms.entry import Sent, VoidForm, of_json, of_page
 from registry.models import Participant
 from registry.services import protocol_of, version_at
+from registry.views.questions import notes_html, questions_html
 from sites.access import Refused, Request, find
 from sites.roles import Permission as P
 
@@ -189,7 +190,9 @@ def _entry(request: Request, pk: int) -> Entry:
     """The entry with all that decides how it is shown, in one statement."""
     record = find(
         request,
-        Entry.objects.select_related("participant", "visit", "version", "completed_by").annotate(
+        Entry.objects.select_related("participant", "visit", "version", "completed_by")
+        .defer("version__content")
+        .annotate(
             locked=Exists(Lock.objects.filter(site_id=OuterRef("site_id"), released_at=None)),
             verified=Exists(
                 Verification.objects.filter(entry_id=OuterRef("pk"), digest=OuterRef("digest"))
@@ -320,7 +323,14 @@ def _siblings(record: Entry) -> list[Entry]:
         return []
     order = [form.instrument for form in _forms_of(record)]
     found = Entry.objects.filter(visit=record.visit, voided_at=None, cancelled_at=None).only(
-        "pk", "instrument", "number", "started_at", "completed_at", "site_id", "visit_id"
+        "instrument",
+        "number",
+        "started_at",
+        "completed_at",
+        "voided_at",
+        "cancelled_at",
+        "site_id",
+        "visit_id",
     )
     return sorted(
         found,
@@ -381,7 +391,6 @@ def _page(
         and not getattr(record, "verified", False),
         "may_ask": request.may(P.QUERY, record.site_id) and not refusal(Act.QUERY, record),
         "may_void": not closed and not refusal(Act.VOID, record),
-        "quick": _quick(record),
         "rest": list(MISSING_LABELS.items()),
         "history_url": reverse("entry_history", args=[study, record.pk]),
         "codes_url": reverse("codes", args=[study, "x"]).removesuffix("x/"),
@@ -407,6 +416,17 @@ def _page(
             {"label": form.title, "url": ""},
         ],
     }
+    if not closed:
+        context["html"] = questions_html(
+            form,
+            version_id=record.version_id,
+            lang=lang,
+            around={
+                "history_url": context["history_url"],
+                "codes_url": context["codes_url"],
+                "quick": render_to_string("entries/_quick.html", {"quick": _quick(record)}),
+            },
+        )
     name = "entries/read.html" if closed else "entries/entry.html"
     return render(request, name, context, status=422 if errors else 200)
 
@@ -455,13 +475,8 @@ def _answer(request: Request, record: Entry, saved: Saved) -> dict[str, Any]:
         if not instrument.has(item):
             continue
         _link(request, notes.get(item, []))
-        shown[item] = render_to_string(
-            "entries/_notes.html",
-            {
-                "f": _beside(instrument, item, typed, notes.get(item, [])),
-                "may_confirm": True,
-            },
-        )
+        beside = _beside(instrument, item, typed, notes.get(item, []))
+        shown[item] = notes_html(beside, may_confirm=True)
     scores = scores_shown(instrument, saved.scores, saved.answers, lang)
     return saved.as_dict() | {
         "notes": shown,

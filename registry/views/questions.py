@@ -1,0 +1,181 @@
+"""The questions of a form as HTML, fast enough for a page that is opened all day.
+
+What is the same for every entry of a version (hundreds of labels and options) is rendered by its
+template once per process and language, with a mark wherever an entry has something of its own.
+Afterwards a page only puts its own values at the marks, each escaped as a template would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString
+
+from crf.forms import Form
+
+# Control characters are taken out of every text before it is stored, so no value looks like a mark.
+_MARK = re.compile("\x01([^\x02]*)\x02")
+TEMPLATES = {"questions": "entries/_form.html", "list": "entries/_question_list.html"}
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A rendered template: its pieces, with an empty one for each mark, and where the marks are."""
+
+    pieces: tuple[str, ...]
+    marks: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, html: str) -> Skeleton:
+        pieces = _MARK.split(html)
+        marks = tuple((place, pieces[place]) for place in range(1, len(pieces), 2))
+        for place, _name in marks:
+            pieces[place] = ""
+        return cls(tuple(pieces), marks)
+
+    def filled(self, values: Mapping[str, str]) -> SafeString:
+        """The HTML with these values, which are escaped already, at its marks."""
+        pieces = list(self.pieces)
+        for place, name in self.marks:
+            value = values.get(name)
+            if value:
+                pieces[place] = value
+        return SafeString("".join(pieces))
+
+
+_skeletons: dict[tuple[int, str, str, str], Skeleton] = {}
+
+
+def questions_html(
+    form: Form, *, version_id: int, lang: str, around: Mapping[str, Any]
+) -> dict[str, SafeString]:
+    """The questions and the list beside them. `around`: history_url, codes_url, quick, study."""
+    values = _values(form, around)
+    return {part: _skeleton(part, form, version_id, lang).filled(values) for part in TEMPLATES}
+
+
+def notes_html(field: Mapping[str, Any], *, may_confirm: bool) -> SafeString:
+    """What stands beside one answer."""
+    if not (field["error"] or field["notes"] or field["conflict"]):
+        return SafeString("")
+    context = {"f": field, "may_confirm": may_confirm}
+    return render_to_string("entries/_notes.html", context)
+
+
+def _skeleton(part: str, form: Form, version_id: int, lang: str) -> Skeleton:
+    key = (version_id, form.code, lang, part)
+    if key not in _skeletons:
+        context = {"form": _marked(form), "mark": _Marks()}
+        _skeletons[key] = Skeleton.of(render_to_string(TEMPLATES[part], context))
+    return _skeletons[key]
+
+
+class _Marks(dict[str, str]):
+    """`{{ mark.history_url }}` in a template: a place that every page fills."""
+
+    def __missing__(self, name: str) -> str:
+        return f"\x01{name}\x02"
+
+
+# What an entry puts at the marks of a field: see `_values`.
+OWN = (
+    "text",
+    "year",
+    "month",
+    "day",
+    "coded",
+    "marks",
+    "aria",
+    "beside",
+    "why",
+    "why_open",
+    "unmark",
+    "state",
+    "state_word",
+    "skipped",
+)
+
+
+def _marked(form: Form) -> dict[str, Any]:
+    """The form with a mark for whatever an entry has of its own."""
+
+    def field(each: Mapping[str, Any]) -> dict[str, Any]:
+        code = each["code"]
+        return {
+            **each,
+            **{name: f"\x01{code}.{name}\x02" for name in OWN},
+            "options": [
+                (c["code"], c["word"], c["key"], f"\x01{code}={c['code']}\x02")
+                for c in each["choices"]
+            ],
+            "why_options": [
+                (reason, label, f"\x01{code}!{reason}\x02") for reason, label in each["reasons"]
+            ],
+        }
+
+    sections = []
+    for section in form.sections:
+        blocks: list[dict[str, Any]] = []
+        for block in section["blocks"]:
+            if not block["group"]:
+                blocks.append({"group": None, "field": field(block["field"])})
+                continue
+            rows = [
+                {
+                    "number": row["number"],
+                    "state": f"\x01{block['group']}#{row['number']}\x02",
+                    "fields": [field(each) for each in row["fields"]],
+                }
+                for row in block["rows"]
+            ]
+            blocks.append({**block, "rows": rows})
+        sections.append({**section, "blocks": blocks})
+    return {"title": form.title, "sections": sections}
+
+
+def _values(form: Form, around: Mapping[str, Any]) -> dict[str, str]:
+    """Mark → what this entry has there. Codes are slugs; everything else is escaped here."""
+    values = {name: conditional_escape(value) for name, value in around.items()}
+    for each in form.fields:
+        code, text = each["code"], each["text"]
+        values[f"{code}.marks"] = each["marks"]
+        values[f"{code}.aria"] = each["aria"]
+        values[f"{code}.state"] = each["state"]
+        values[f"{code}.state_word"] = conditional_escape(each["state_word"])
+        if not each["shown"]:
+            values[f"{code}.skipped"] = " skipped"
+        if each["choices"]:
+            mark = " selected" if each["widget"] == "list" else " checked"
+            for chosen in each["chosen"]:
+                values[f"{code}={chosen}"] = mark
+        elif each["widget"] == "date":
+            for part in ("year", "month", "day"):
+                values[f"{code}.{part}"] = conditional_escape(each[part])
+        elif text:
+            values[f"{code}.text"] = conditional_escape(text)
+            if each["coded"]:
+                values[f"{code}.coded"] = conditional_escape(each["coded"])
+        if each["missing"]:
+            values[f"{code}.why"] = f": {conditional_escape(each['missing_label'])}"
+            values[f"{code}.why_open"] = " open"
+            values[f"{code}!{each['missing']}"] = " checked"
+        else:
+            values[f"{code}.unmark"] = " hidden"
+        beside = notes_html(each, may_confirm=True)
+        if each["ask_reason"]:
+            beside += render_to_string("entries/_reason.html", {"f": each})
+        if beside:
+            values[f"{code}.beside"] = beside
+    for section in form.sections:
+        for block in section["blocks"]:
+            for row in block.get("rows", ()):
+                state = (" data-spare" if row["spare"] else "") + (
+                    " hidden" if row["hidden"] else ""
+                )
+                values[f"{block['group']}#{row['number']}"] = state
+    return values
