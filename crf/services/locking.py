@@ -68,7 +68,9 @@ def _in_the_way(sites: Collection[Site]) -> list[tuple[str, Any, QuerySet[Any]]]
         (
             "enrolment",
             _("Eligible, not enrolled"),
-            people.filter(screened_at__isnull=False, failed_criteria=None, enrolled_at=None),
+            people.filter(
+                screened_at__isnull=False, failed_criteria__isnull=True, enrolled_at=None
+            ),
         ),
         (
             "visits",
