@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from registry import identity
@@ -86,7 +87,7 @@ def consent(
         ):
             raise Refused(
                 _("Without “%(consent)s” nothing may be recorded.")
-                % {"consent": definition.label.get(_("en"))},
+                % {"consent": definition.label.get(get_language() or "ko")},
                 f"{definition.kind}_given",
             )
     consented_on = max(
