@@ -135,10 +135,10 @@ def tallies(participants: Sequence[int]) -> dict[int, Tally]:
         .filter(voided_at=None, cancelled_at=None)
         .values_list("visit_id")
         .annotate(
-            Count("pk"),
-            Count("started_at"),
-            Count("completed_at"),
-            Count("pk", filter=Q(verified, completed_at__isnull=False)),
+            forms=Count("pk"),
+            started=Count("started_at"),
+            complete=Count("completed_at"),
+            verified=Count("pk", filter=Q(verified, completed_at__isnull=False)),
         )
         .order_by()
     )
@@ -147,7 +147,7 @@ def tallies(participants: Sequence[int]) -> dict[int, Tally]:
         Query.objects.unresolved()
         .filter(participant_id__in=participants, entry__visit__isnull=False)
         .values_list("entry__visit_id")
-        .annotate(Count("pk"))
+        .annotate(queries=Count("pk"))
         .order_by()
     )
     for visit_id, count in queries:
@@ -176,7 +176,7 @@ def undecided(sites: Iterable[Site]) -> QuerySet[Participant]:
         Participant.objects.valid()
         .filter(
             site_id__in=[site.pk for site in sites],
-            failed_criteria=None,
+            failed_criteria__isnull=True,
             enrolled_at=None,
             ended_on=None,
         )
@@ -241,7 +241,7 @@ def _signed_older(sites: list[int], kind: str, version: str) -> QuerySet[Partici
     signed = Consent.objects.filter(participant=OuterRef("pk"), kind=kind, voided_at=None)
     return (
         Participant.objects.valid()
-        .filter(site_id__in=sites, ended_on=None, failed_criteria=None)
+        .filter(site_id__in=sites, ended_on=None, failed_criteria__isnull=True)
         .exclude(withdrawals__scope__in=NO_LONGER)
         .filter(Exists(signed.filter(given=True)))
         .exclude(Exists(signed.filter(form_version=version)))

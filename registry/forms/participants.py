@@ -65,13 +65,13 @@ class NewParticipantForm(forms.Form):
         for position, definition in enumerate(protocol.consents):
             self._ask(definition, today, first=position == 0)
         offer_days(self, today)
-        self.fields["birth_date"].widget.quick = []  # type: ignore[attr-defined]
+        self.fields["birth_date"].widget.quick = []
         self.ask_again = bool(self.data.get("again"))  # shown once the chart number is known
 
     def _ask(self, definition: ConsentDefinition, today: dt.date, *, first: bool) -> None:
         kind, in_force = definition.kind, definition.valid_on(today)
         self.fields[f"{kind}_given"] = forms.ChoiceField(
-            label=_said(definition.label), choices=YES_NO, widget=forms.RadioSelect
+            label=_("Consented"), choices=YES_NO, widget=forms.RadioSelect
         )
         self.fields[f"{kind}_form_version"] = forms.ChoiceField(
             label=_("Version of the consent form"),

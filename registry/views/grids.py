@@ -54,7 +54,7 @@ class PersonRow:
     site: Site
     state: str
     url: str
-    cells: list[Cell | None]
+    cells: list[Cell | None]  # none at all before enrolment
 
 
 def words() -> dict[str, str]:
@@ -108,19 +108,19 @@ def visit_rows(
         day = today[person.site_id]
         around = Around(day, person.site_locked, signature=signatures.get(person.pk))  # type: ignore[attr-defined]
         cells: list[Cell | None] = []
-        for column in columns:
-            visit = visits[person.pk].get(column.code) if person.enrolled_at else None
-            if visit is None:
+        for column in columns if person.enrolled_at else ():
+            held = visits[person.pk].get(column.code)
+            if held is None:
                 cells.append(None)
                 continue
-            tally = progress.get(visit.pk, NO_FORMS)
-            status = visit_status(visit, day, tally, around)
+            tally = progress.get(held.pk, NO_FORMS)
+            status = visit_status(held, day, tally, around)
             cells.append(
                 Cell(
                     status,
                     label[status],
-                    f"{visit_url}{visit.pk}/",
-                    _note(visit, status, tally),
+                    f"{visit_url}{held.pk}/",
+                    _note(held, status, tally),
                     tally.queries,
                 )
             )

@@ -12,6 +12,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from crf.definitions import definition_of
+from registry.display import visit_title
 from registry.forms import Reason, posted, put
 from registry.forms.participants import (
     AllocateForm,
@@ -73,7 +74,7 @@ def end_study(request: Request, pk: int) -> HttpResponse:
 
 
 def _expected(person: Participant) -> list[Visit]:
-    visits = list(person.visits.open())  # type: ignore[attr-defined]
+    visits = list(person.visits.open())
     for visit in visits:
         visit.participant = person
     return visits
@@ -191,18 +192,22 @@ def drivers(request: Request, pk: int) -> HttpResponse:
 def _shown(person: Participant, found: Impact) -> dict[str, Any]:
     """An impact with what forms and criteria are called."""
     definition, language = definition_of(person.version_id), get_language() or "ko"
+    protocol = definition.protocol
 
     def name(code: str) -> str:
         known = code in definition.instruments
         return definition.instrument(code).short.get(language) if known else code
 
-    for visit, *_rest in (*found.due, *found.no_longer_due):
-        visit.participant = person
     return {
-        "due": [(visit, name(code)) for visit, code in found.due],
-        "no_longer_due": [(visit, name(code), data) for visit, code, data in found.no_longer_due],
-        "ineligible": [definition.protocol.criterion(code) for code in found.ineligible],
-        "before_consent": found.before_consent,
+        "due": [(visit_title(protocol, visit), name(code)) for visit, code in found.due],
+        "no_longer_due": [
+            (visit_title(protocol, visit), name(code), data)
+            for visit, code, data in found.no_longer_due
+        ],
+        "ineligible": [protocol.criterion(code) for code in found.ineligible],
+        "before_consent": [
+            (visit_title(protocol, visit), visit.happened_on) for visit in found.before_consent
+        ],
         "empty": found == Impact(),
     }
 

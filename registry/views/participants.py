@@ -36,7 +36,7 @@ from sites.roles import Permission
 
 PER_PAGE = 50
 STATES: dict[str, Q] = {
-    "screening": Q(voided_at=None, failed_criteria=None, enrolled_at=None),
+    "screening": Q(voided_at=None, failed_criteria__isnull=True, enrolled_at=None),
     "failed": Q(voided_at=None, failed_criteria__isnull=False),
     "enrolled": Q(voided_at=None, enrolled_at__isnull=False, ended_on=None),
     "ended": Q(voided_at=None, ended_on__isnull=False),
@@ -131,7 +131,7 @@ class _Pages(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        return self.object_list.count() if self.known is None else self.known  # type: ignore[union-attr,call-arg]
+        return super().count if self.known is None else self.known
 
 
 def _page(request: Request, chosen: _Chosen) -> Page[Participant]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counted
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -39,7 +40,7 @@ def screening_log(request: Request) -> HttpResponse:
     page = Paginator(people.order_by("-pk"), PER_PAGE).get_page(request.GET.get("page"))
     listed = list(page.object_list)
     show(request, listed)
-    valid, prescreened = people.valid(), _prescreened(request, sites)
+    valid, prescreened = people.filter(voided_at=None), _prescreened(request, sites)
     context = {
         "page_obj": page,
         "records": [_logged(request, person) for person in listed],
@@ -49,6 +50,7 @@ def screening_log(request: Request) -> HttpResponse:
             enrolled=Count("pk", filter=Q(enrolled_at__isnull=False)),
         ),
         "prescreened": prescreened,
+        "not_met": _not_met(people.filter(voided_at=None)),
         "prescreened_total": sum(count for _label, count in prescreened),
         "sites": list(request.sites.values()),
         "chosen": here[0].code if here else "",
@@ -78,6 +80,20 @@ def _prescreened(request: Request, sites: list[Any]) -> list[tuple[Any, int]]:
     newest = request.study.versions.order_by("-number").first()
     reasons = protocol_of(newest).prescreen_reasons if newest else ()
     return [(each.label, counts.get(each.code, 0)) for each in reasons]
+
+
+def _not_met(people: QuerySet[Participant]) -> list[tuple[Criterion, int]]:
+    """Criterion → how many screen failures it excluded, the commonest first."""
+    failures = people.filter(failed_criteria__isnull=False)
+    counted: Counted[tuple[int, str]] = Counted(
+        (version, code)
+        for version, codes in failures.values_list("version_id", "failed_criteria")
+        for code in codes
+    )
+    return [
+        (protocol_of(version).criterion(code), count)
+        for (version, code), count in counted.most_common()
+    ]
 
 
 @dataclass(frozen=True)
