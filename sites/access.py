@@ -32,7 +32,6 @@ from django.http import (
 )
 from django.shortcuts import render
 from django.urls import URLPattern, path
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -93,29 +92,41 @@ def client_ip(request: HttpRequest) -> str | None:
         return None
 
 
-_ROLES_TODAY = """
-SELECT st.id, st.code, st.name_ko, st.name_en, s.id, m.role
+_STUDY, _SITE = (
+    [column.attname for column in model._meta.concrete_fields] for model in (Study, Site)
+)
+# One statement for every page: roles, studies and sites.
+_ROLES_TODAY = f"""
+SELECT m.role, {", ".join(f"st.{name}" for name in _STUDY)},
+  {", ".join(f"s.{name}" for name in _SITE)}
 FROM sites_membership m JOIN sites_study st ON st.id = m.study_id
 JOIN sites_site s ON s.study_id = st.id AND (m.site_id = s.id OR m.site_id IS NULL)
 WHERE m.user_id = %s
   AND m.since <= (now() AT TIME ZONE s.timezone)::date
   AND (m.until IS NULL OR m.until >= (now() AT TIME ZONE s.timezone)::date)
-ORDER BY st.code, s.position, m.role
-"""
+ORDER BY st.code, s.position, s.code, m.role
+"""  # noqa: S608
 
 
 @dataclass
 class Place:
     """A study in which a person has something to do today, and their roles at each of its sites."""
 
-    study_id: int
-    code: str
-    names: dict[str, str]
+    study: Study
+    sites: dict[int, Site] = field(default_factory=dict)
     roles: dict[int, list[str]] = field(default_factory=dict)
 
     @property
+    def study_id(self) -> int:
+        return self.study.pk
+
+    @property
+    def code(self) -> str:
+        return self.study.code
+
+    @property
     def name(self) -> str:
-        return self.names["en" if (get_language() or "ko").startswith("en") else "ko"]
+        return str(self.study)
 
     @property
     def distinct_roles(self) -> list[Role]:
@@ -127,9 +138,13 @@ def places_of(user_id: int) -> dict[str, Place]:
     places: dict[str, Place] = {}
     with connections["default"].cursor() as cursor:
         cursor.execute(_ROLES_TODAY, [user_id])
-        for study_id, code, ko, en, site_id, role in cursor.fetchall():
-            place = places.setdefault(code, Place(study_id, code, {"ko": ko, "en": en}))
-            place.roles.setdefault(site_id, []).append(role)
+        for role, *values in cursor.fetchall():
+            study = Study.from_db("default", _STUDY, values[: len(_STUDY)])
+            place = places.setdefault(study.code, Place(study))
+            site = Site.from_db("default", _SITE, values[len(_STUDY) :])
+            site.study = place.study
+            place.sites.setdefault(site.pk, site)
+            place.roles.setdefault(site.pk, []).append(role)
     return places
 
 
@@ -188,7 +203,8 @@ def rows(request: Request, source: type[Row] | models.QuerySet[Row]) -> models.Q
 
 def find(request: Request, source: type[Row] | models.QuerySet[Row], **lookup: Any) -> Row:
     """One such row, or 404: a row elsewhere looks like one that does not exist."""
-    row = rows(request, source).filter(**lookup).first()
+    # The default order would be the order of its parents, and join them.
+    row = rows(request, source).filter(**lookup).order_by().first()
     if row is None:
         raise Http404
     show(request, [row])
@@ -391,15 +407,16 @@ def _settle(request: Request, wanted: Permission, study_code: str | None) -> Non
     place = request.places.get(study_code)
     if place is None:
         raise Http404
-    sites = list(Site.objects.filter(study_id=place.study_id).select_related("study"))
-    request.study = sites[0].study
+    request.study = place.study
     roles = {
         site: held for site, held in place.roles.items() if token is None or token.site_id == site
     }
     request.held = {
         site: permissions(held) | {Permission.SIGNED_IN} for site, held in roles.items()
     }
-    request.sites = {site.pk: site for site in sites if wanted in request.held.get(site.pk, ())}
+    request.sites = {
+        pk: site for pk, site in place.sites.items() if wanted in request.held.get(pk, ())
+    }
     if not request.sites:
         raise PermissionDenied if request.held else Http404
     through = {
