@@ -17,8 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
-from django.utils.translation import override
+from django.utils.translation import override, pgettext
 
 from crf.conditions import compile
 from crf.definitions import definition_of
@@ -425,7 +424,11 @@ def _state(field: Field) -> tuple[str, str]:
         return "not_due", _("does not apply")
     if field["missing"]:
         return "missed", _("no answer")
-    return ("complete", _("answered")) if field["answered"] else ("expected", pgettext("question", "open"))
+    return (
+        ("complete", _("answered"))
+        if field["answered"]
+        else ("expected", pgettext("question", "open"))
+    )
 
 
 def conflict_shown(item: Item, found: Mapping[str, Any] | None) -> dict[str, Any] | None:
