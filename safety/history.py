@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from crf.history import SOURCES, Change
 from safety.display import LABELS, differences, text_of
 from safety.models import AdverseEvent, AEReview
 from sites.models import User
 from sites.roles import Role
-
-
-@dataclass(frozen=True)
-class Change:
-    """One field that changed, or one decision, as `_parts/history.html` shows it."""
-
-    at: dt.datetime
-    who: str
-    role: str
-    site: str
-    item: str
-    old: str
-    new: str
-    reason: str
-    source: str
 
 
 def changes_of(event: AdverseEvent) -> list[Change]:
@@ -61,9 +45,11 @@ def _change(
         who=names.get(row.history_user_id, row.history_actor),
         role=str(Role(row.history_role).label) if known else row.history_role,
         site=event.site.short,
+        kind=row.instance_type._meta.label,
+        subject="",
         item=item,
         old=old,
         new=new,
         reason=row.history_change_reason or "",
-        source="" if row.history_source == "entry" else row.history_source,
+        source=str(SOURCES.get(row.history_source, row.history_source)),
     )

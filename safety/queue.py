@@ -7,7 +7,6 @@ for it. Functions take and give query sets, so that pages, exports and counts sh
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,12 +83,11 @@ def in_order(events: Events) -> Events:
     )
 
 
-def counts(events: Events, *, needs: Q, chosen: Q, soon: dt.date) -> dict[str, Any]:
+def counts(events: Events, *, needs: Q, chosen: Q) -> dict[str, Any]:
     """How many there are of each view, in one statement; `events` have state and clock."""
     return events.aggregate(
         needs=Count("pk", filter=needs),
-        serious=Count("pk", filter=needs & Q(serious=True)),
+        sae=Count("pk", filter=needs & Q(serious=True)),
         severe=Count("pk", filter=needs & Q(grade__gte=SEVERE)),
-        soon=Count("pk", filter=needs & Q(report_by__lte=soon)),
         chosen=Count("pk", filter=chosen),
     )

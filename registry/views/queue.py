@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,7 +48,7 @@ def events(request: Request) -> HttpResponse:
     needs = Q(voided_at=None, state__in=NEEDS_REVIEW, site_id__in=reviewing or list(request.sites))
     condition = chosen.condition(needs)
     found = _found(request)
-    numbers = counts(found, needs=needs, chosen=condition, soon=_today(request))
+    numbers = counts(found, needs=needs, chosen=condition)
     paginator = Paginator(in_order(found.filter(condition)), PER_PAGE)
     paginator.__dict__["count"] = numbers["chosen"]  # counted above, with the others
     page = paginator.get_page(request.GET.get("page"))
@@ -69,11 +70,6 @@ def _found(request: Request) -> Any:
     return with_clock(with_state(rows(request, events)), rules_at(request.sites))
 
 
-def _today(request: Request) -> Any:
-    """The latest of the sites' days: what is due there is due soon everywhere."""
-    return max(site.today() for site in request.sites.values())
-
-
 def _row(request: Request, event: Any) -> Row:
     site = request.sites[event.site_id]
     left = (event.report_by - site.today()).days if event.report_by else None
@@ -91,7 +87,7 @@ def _row(request: Request, event: Any) -> Row:
 
 def _linked(request: Request, found: list[Row]) -> list[Row]:
     """Each row's link carries the filter and the row after it, to come back to."""
-    for row, following in zip(found, [*found[1:], None], strict=True):
+    for row, following in zip_longest(found, found[1:]):
         carried = {"queue": request.GET.urlencode()}
         if following is not None:
             carried["next"] = str(following.event.pk)
@@ -124,7 +120,7 @@ def _views(request: Request, chosen: QueueFilter, numbers: dict[str, Any]) -> li
     here = {name: value for name, value in chosen.cleaned_data.items() if value}
     offered = [
         (_("Needs review"), {"state": "needs"}, numbers["needs"]),
-        (_("Serious"), {"state": "needs", "serious": "yes"}, numbers["serious"]),
+        (_("Serious"), {"state": "needs", "serious": "yes"}, numbers["sae"]),
         (_("Grade 3 or higher"), {"state": "needs", "grade": "3+"}, numbers["severe"]),
         (_("All"), {"state": "all"}, None),
     ]
