@@ -508,7 +508,7 @@ def test_treatments_are_those_of_the_log_that_the_protocol_names(
     assert [on for on, _entry in treatments(person)] == [str(day - dt.timedelta(days=7)), str(day)]
 
 
-@pytest.mark.requirement("A06")
+@pytest.mark.requirement("E01")
 def test_the_history_says_who_when_what_and_why(
     person: Participant, enters: Actor, reviews: Actor, day: dt.date
 ) -> None:
