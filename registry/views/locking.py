@@ -34,7 +34,9 @@ from sites.models import Site
 def sign_participant(request: Request, pk: int) -> HttpResponse:
     """Everything that the signature covers on one page, then the signature itself."""
     participant = find(request, Participant.objects.select_related("site", "version"), pk=pk)
-    form = SignForm(request.POST or None)
+    # Taken before anything is read: what changes while the page is made can't be signed unseen.
+    digest = signature_digest(participant)
+    form = SignForm(request.POST or None, initial={"digest": digest})
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data
         if chosen["number"] != participant.number[-3:]:
@@ -54,13 +56,19 @@ def sign_participant(request: Request, pk: int) -> HttpResponse:
             else:
                 messages.success(request, _("Signed."))
                 return redirect("participant", request.study.code, participant.pk)
-    digest = signature_digest(participant)
-    form.data = form.data.copy()
-    form.data["digest"] = digest
+    if form.is_bound:
+        form.data = request.POST.copy()
+        form.data["digest"] = digest  # what this page shows, not what an earlier one did
+    protocol = protocol_of(participant.version_id)
+    language = get_language() or "ko"
     context = {
         "form": form,
         "participant": participant,
         "digest": digest,
+        "consents": [
+            (consent, protocol.consent(consent.kind).label.get(language))
+            for consent in participant.consents.all()
+        ],
         "book": casebook(participant),
         "signatures": participant.signatures.all(),
         "fits": signature_state([participant.pk]).get(participant.pk),
