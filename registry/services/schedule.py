@@ -173,7 +173,7 @@ def mark_missed(*, visit: Visit, reason: str, by: Actor) -> Visit:
     """A planned visit did not take place; its forms are no longer due."""
     if not reason.strip():
         raise Refused(_("Please say why the visit did not take place."), "missed_reason")
-    if visit.happened_on or visit.voided_at or visit.cancelled_at:
+    if visit.happened_on or visit.missed_at or visit.voided_at or visit.cancelled_at:
         raise Refused(_("Only a visit that is still expected can be marked as missed."))
     with acting(by, reason):
         visit.missed_at, visit.missed_reason = timezone.now(), reason
