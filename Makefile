@@ -14,7 +14,7 @@ TRANSLATED := $(patsubst %.po,%.mo,$(wildcard registry/locale/*/LC_MESSAGES/*.po
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run test bench lint format messages requirements setup packages clean
+.PHONY: help run test bench lint format messages screenshots validation requirements setup packages clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -41,6 +41,13 @@ messages: $(INSTALLED)  ## the Korean catalogue anew from the code; it says what
 	@$(STACK) with $(if $(DATA),--data '$(DATA)') -- $(BIN)/python manage.py makemessages -l ko \
 		--no-obsolete --no-location --ignore .venv --ignore tests --ignore benchmarks --ignore docs --ignore 'styleguide*'
 	@msgfmt --check --statistics --output-file=/dev/null registry/locale/ko/LC_MESSAGES/django.po
+
+screenshots: $(INSTALLED)  ## the pictures of the documentation, from a running `make run`
+	@$(STACK) with $(if $(DATA),--data '$(DATA)') -- $(BIN)/python docs/screenshots.py
+
+validation: $(INSTALLED)  ## docs/validation.md anew: which test proves which requirement
+	@$(STACK) run --test $(if $(DATA),--data '$(DATA)') -- \
+		$(BIN)/python -m pytest -q -p tests.traceability --collect-only >/dev/null
 
 requirements:  ## pin anew what pyproject.toml names (UPGRADE=--upgrade takes newer versions)
 	@test -x $(BIN)/uv || $(MAKE) --no-print-directory $(INSTALLED)
