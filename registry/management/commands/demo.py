@@ -4,11 +4,13 @@ import datetime as dt
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from registry.models import ProtocolVersion
+from registry.models import Participant, ProtocolVersion
 from registry.services import approve
+from registry.simulation import try_out
 from sites.access import system
 from sites.audit import Actor, acting
 from sites.models import Membership, Site, Study, User
@@ -16,6 +18,7 @@ from sites.roles import Role
 
 STUDY = "uspp"
 PARTICIPANTS, SEED = 60, 20261121
+SETTLED, TO_TRY = "PNU", "JSS"  # where little stands in the way of a lock; where one is left to try
 # user name → (Korean name, [(role, site code or None for all)])
 PEOPLE: dict[str, tuple[str, list[tuple[Role, str | None]]]] = {
     "coordinator": ("김은지", [(Role.COORDINATOR, "JSS")]),
@@ -51,16 +54,28 @@ class Command(BaseCommand):
                         reference=f"{site.code}-IRB-2026-001",
                         by=by,
                     )
-        call_command("simulate", participants=PARTICIPANTS, seed=SEED, stdout=self.stdout)
+            empty = not Participant.objects.exists()
+        if empty:
+            call_command(
+                "simulate",
+                study=STUDY,
+                participants=PARTICIPANTS,
+                seed=SEED,
+                settled=[SETTLED],
+                stdout=self.stdout,
+            )
+            with system("demo", sites=[sites[TO_TRY].pk]) as by:
+                try_out(site=sites[TO_TRY], seed=SEED, by=by)
 
 
 def make_accounts(study: Study, sites: dict[str, Site], by: Actor) -> None:
     """The demonstration accounts with the password of this installation, made or put right."""
+    password = make_password(settings.DEMO_PASSWORD)  # slow by design: once is enough
     for username, (name, roles) in PEOPLE.items():
         user = User.objects.filter(username=username).first() or User(
             username=username, name=name, email=f"{username}@example.org"
         )
-        user.set_password(settings.DEMO_PASSWORD)
+        user.password = password
         with acting(by, "demonstration account"):
             user.save()
             for role, code in roles:
