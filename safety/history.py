@@ -15,16 +15,12 @@ from sites.roles import Role
 
 
 def changes_of(event: AdverseEvent) -> list[Change]:
-    """Every change and every decision, newest first; the first report field by field."""
+    """Every change and every decision, newest first."""
     states = list(AdverseEvent.history.filter(id=event.pk).order_by("history_id"))
     decisions = list(AEReview.history.filter(adverse_event_id=event.pk).order_by("history_id"))
     ids = {row.history_user_id for row in (*states, *decisions)}
     names = {user.pk: str(user) for user in User.objects.filter(pk__in=ids)}
-    found = []
-    for first in states[:1]:
-        for name, label in LABELS.items():
-            if text := text_of(first, name):
-                found.append(_change(event, first, names, str(label), "", text))
+    found = [_change(event, first, names, _("Reported"), "", _all(first)) for first in states[:1]]
     for old, new in pairwise(states):
         found += [
             _change(event, new, names, each.label, each.old, each.new)
@@ -34,6 +30,12 @@ def changes_of(event: AdverseEvent) -> list[Change]:
         decision = AEReview.Decision(row.decision).label
         found.append(_change(event, row, names, _("Review"), "", str(decision)))
     return sorted(found, key=lambda change: change.at, reverse=True)
+
+
+def _all(state: Any) -> str:
+    """Everything that a state says, in one line."""
+    told = ((label, text_of(state, name)) for name, label in LABELS.items())
+    return "; ".join(f"{label}: {text}" for label, text in told if text)
 
 
 def _change(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from sites.access import Request, find
 from sites.roles import Permission as P
 
 FULL = len("2026-11-21")
+NEAR = 28  # days before and after the onset that the page tells of
 GROUPS = (
     ("what", ("symptom", "term", "grade", "onset", "ended", "outcome")),
     ("serious", ("serious", "seriousness", "expected", "aware_on")),
@@ -155,7 +156,7 @@ def _moments(request: Request, event: AdverseEvent, treated: list[Any]) -> list[
     """Consent, visits, treatments and the event itself, in the order of their days."""
     study, person = request.study.code, event.participant
     protocol, language = protocol_of(person.version_id), get_language() or "ko"
-    found = [Moment(person.consented_on.isoformat(), "consent", _("Consent"))]
+    found = []
     for visit in person.visits.valid().exclude(happened_on=None):
         day = visit.happened_on.isoformat()
         url = reverse("visit", args=[study, visit.pk])
@@ -165,20 +166,37 @@ def _moments(request: Request, event: AdverseEvent, treated: list[Any]) -> list[
         url = reverse("entry", args=[study, entry.pk])
         label = f"{instrument.short.get(language)} {entry.number}"
         found.append(Moment(day, "needle", label, url=url))
-    found = [
-        Moment(each.day, each.kind, each.label, _offset(each.day, event.onset), each.url)
-        for each in found
-    ]
+    found = _near(found, event.onset)
+    consent = person.consented_on.isoformat()
+    found.append(Moment(consent, "consent", _("Consent"), _offset(consent, event.onset)))
     found.append(Moment(event.onset, "ae", _("Onset")))
     found.append(Moment(event.aware_on.isoformat(), "eye", _("Site aware")))
     if event.ended:
         found.append(Moment(event.ended, "check", _("End")))
-    return sorted(found, key=lambda each: each.day)
+    return sorted(found, key=_day)
+
+
+def _near(found: list[Moment], onset: str) -> list[Moment]:
+    """Those within `NEAR` days of the onset, and the last visit and treatment before it."""
+    last = {each.kind: each.day for each in sorted(found, key=_day) if each.day <= onset}
+    return [
+        replace(each, offset=_offset(each.day, onset))
+        for each in found
+        if abs(_days(each.day, onset)) <= NEAR or last.get(each.kind) == each.day
+    ]
+
+
+def _day(moment: Moment) -> str:
+    return moment.day
+
+
+def _days(day: str, onset: str) -> int:
+    """Days from the onset; none where it is not known to the day."""
+    if len(day) < FULL or len(onset) < FULL:
+        return 0
+    return (dt.date.fromisoformat(day) - dt.date.fromisoformat(onset)).days
 
 
 def _offset(day: str, onset: str) -> str:
-    """Days from the onset, where the onset is known to the day."""
-    if len(onset) < FULL:
-        return ""
-    days = (dt.date.fromisoformat(day) - dt.date.fromisoformat(onset)).days
+    days = _days(day, onset)
     return f"{days:+d}" if days else ""
