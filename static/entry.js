@@ -742,6 +742,7 @@
     if (event.target.getAttribute("role") === "combobox") lookUp(event.target);
   });
 
+  let pressed = null; // the radio button that the pointer is on
   form.addEventListener("change", (event) => {
     const target = event.target;
     const box = itemOf(target);
@@ -758,7 +759,8 @@
     } else if (target.closest(".correction")) {
       askReason(box);
       commit(box);
-    } else if (target.matches("select")) commit(box);
+    } else if (target.matches("select") || target === pressed) commit(box);
+    pressed = null;
   });
 
   form.addEventListener("click", (event) => {
@@ -774,7 +776,7 @@
       openHistory(hit);
     } else if ((hit = at(".answer input[type=radio]"))) {
       // A click is a choice; an arrow key only passes by, and is one when the question is left.
-      if (event.detail > 0) commit(itemOf(hit));
+      pressed = event.detail > 0 ? hit : null;
     } else if ((hit = at("[role=option]"))) choose(hit);
   });
   // The list stays open while an entry of it is being pressed.

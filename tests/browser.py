@@ -25,6 +25,7 @@ from tests.conftest import Database
 # Playwright's own event loop runs in this thread; the database is used between its calls only.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
+PATIENCE = 15_000  # milliseconds that a state may take to be reached on a busy machine
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -76,6 +77,7 @@ def open_as(
         inside = within or context
         sign_in(inside, user, server)
         page = inside.new_page()
+        page.set_default_timeout(PATIENCE)
         page.goto(server + path)
         return page
 
