@@ -24,6 +24,7 @@ from crf.definitions import definition_of
 from crf.instrument import CodeItem, Instrument, Judgement, judge
 from crf.models import Entry, Operation
 from crf.scoring import SCORES, compute
+from crf.services.held import Known, hold, known
 from crf.services.queries import close_for_void, current_queries, settle_checks
 from crf.services.words import words
 from crf.values import Invalid, parse, refuse_resident_number
@@ -136,11 +137,10 @@ def save_entry(
     missing, reasons = missing or {}, reasons or {}
     asked = _asked(changes, missing, base, reasons, reason)
     with acting(by.captured(captured_at), _reason_text(reason, reasons)):
-        entry = _locked(entry)
-        if op is not None:
-            done = Operation.objects.filter(user_id=by.user_id, op=op).first()
-            if done is not None:
-                return _answered_before(done, entry, asked)
+        entry = hold(entry)
+        earlier = known(entry, by.user_id, op)
+        if earlier.done:
+            return _answered_before(earlier, entry, asked)
         _require_open(entry)
         if entry.started_at is None:
             _adopt_version(entry)
@@ -176,9 +176,9 @@ def save_entry(
             entry.scores = scores_of(instrument, answers, judgement.shown)
             entry.started_at = entry.started_at or timezone.now()
             entry.save(update_fields=["answers", "meta", "scores", "started_at", "version"])
-            queries = settle_checks(entry, instrument, judgement)
+            queries = settle_checks(entry, instrument, judgement, none_yet=not earlier.has_queries)
         else:
-            queries = current_queries(entry)
+            queries = current_queries(entry) if earlier.has_queries else []
         _describe(saved, entry, instrument, judgement, queries)
         if op is not None and not (strict and refused):
             Operation.objects.create(
@@ -228,9 +228,9 @@ def _asked(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _answered_before(done: Operation, entry: Entry, asked: str) -> Saved:
-    answer = dict(done.answer)
-    if done.entry_id != entry.pk or answer.pop(REQUEST, asked) != asked:
+def _answered_before(earlier: Known, entry: Entry, asked: str) -> Saved:
+    answer = dict(earlier.answer)
+    if earlier.entry_id != entry.pk or answer.pop(REQUEST, asked) != asked:
         raise Refused(_("This operation id was already used for something else."))
     return Saved(**answer)
 
@@ -261,15 +261,6 @@ def _reason_text(reason: str, reasons: Mapping[str, str]) -> str:
     if len(set(own.values())) == 1 and not reason:
         return next(iter(own.values()))
     return "\n".join([*([reason] if reason else []), *(f"{i}: {text}" for i, text in own.items())])
-
-
-def _locked(entry: Entry) -> Entry:
-    """The entry as it is now, with its row locked until this transaction ends."""
-    return (
-        Entry.objects.select_for_update(of=("self",))
-        .select_related("participant__site", "visit", "site")
-        .get(pk=entry.pk)
-    )
 
 
 def _require_open(entry: Entry) -> None:
@@ -409,7 +400,7 @@ class Incomplete(Refused):
 def complete(*, entry: Entry, by: Actor) -> Entry:
     """Declare a form complete: from now on each change needs a reason."""
     with acting(by):
-        entry = _locked(entry)
+        entry = hold(entry)
         sentence = refusal(Act.COMPLETE, entry)
         if sentence:
             raise Refused(sentence)
@@ -427,7 +418,7 @@ def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:
     """A form entered in error: kept, struck through; a form of a visit is due anew, empty."""
     reason = words(reason, "reason", ask=_("Please say why the form was entered in error."))
     with acting(by, reason):
-        entry = _locked(entry)
+        entry = hold(entry)
         sentence = refusal(Act.VOID, entry)
         if sentence:
             raise Refused(sentence)

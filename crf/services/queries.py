@@ -150,8 +150,11 @@ def _is_void(query: Query) -> bool:
 
 def current_queries(entry: Entry) -> list[dict[str, Any]]:
     """The queries of a form that wait for somebody, and those that confirmed a value as right."""
-    kept = entry.queries.exclude(state=Query.State.CLOSED, value_at_confirmation=None)
-    return [_as_shown(query, entry) for query in kept]
+    return [_as_shown(query, entry) for query in _kept(entry)]
+
+
+def _kept(entry: Entry) -> Any:
+    return entry.queries.exclude(state=Query.State.CLOSED, value_at_confirmation=None)
 
 
 def _as_shown(query: Query, entry: Entry) -> dict[str, Any]:
@@ -170,12 +173,13 @@ def _as_shown(query: Query, entry: Entry) -> dict[str, Any]:
 
 
 def settle_checks(
-    entry: Entry, instrument: Instrument, judgement: Judgement
+    entry: Entry, instrument: Instrument, judgement: Judgement, *, none_yet: bool = False
 ) -> list[dict[str, Any]]:
     """Open a query for each soft check that is broken and close those that are not any more.
 
     One open query per (entry, check, item); one that was confirmed stays quiet while the values
-    are those that were confirmed. The caller is `acting`. Answers what `current_queries` would.
+    are those that were confirmed. The caller is `acting`, and holds the entry; `none_yet`: it knows
+    that the entry has no such query. Answers what `current_queries` would.
     """
     broken = {
         (check.code, check.items[0]): (
@@ -187,7 +191,7 @@ def settle_checks(
     for code, value in entry.answers.items():
         if code not in judgement.shown and instrument.has(code):
             broken[NOT_APPLICABLE, code] = (str(HIDDEN), {code: value})
-    kept = list(entry.queries.exclude(state=Query.State.CLOSED, value_at_confirmation=None))
+    kept = [] if none_yet else list(_kept(entry))
     asked: dict[tuple[str, str], list[Query]] = {}
     for query in kept:
         if query.check_code:
