@@ -32,7 +32,7 @@ class Row:
         if self.limit is None:
             return "told"
         if self._within(self.limit):
-            return "aim" if self.aim is None or self._within(self.aim) else "ok"
+            return "aim" if self.aim is not None and self._within(self.aim) else "ok"
         return "MISSED"
 
     def _within(self, bound: float) -> bool:
@@ -52,7 +52,7 @@ def print_row(row: Row) -> None:
 
 
 def print_cells(cells: Sequence[str]) -> None:
-    widths = (46, 10, 9, 9, 7, 7, 7, 8)
+    widths = (44, 8, 9, 9, 7, 7, 7, 8)
     print(
         " ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), flush=True
     )
