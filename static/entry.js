@@ -813,11 +813,13 @@
     if (event.target !== form || submitting) return;
     event.preventDefault();
     const button = event.submitter;
-    flush().then(() => {
+    const go = () => {
       if (sending || signedOut || offline || refused) return;
       submitting = true;
       form.requestSubmit(button && button.value !== "save" ? button : undefined);
-    });
+    };
+    // Later than this event: a form that is being submitted ignores a second request.
+    flush().then(() => setTimeout(go));
   });
 
   document.addEventListener("click", (event) => {
