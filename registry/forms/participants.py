@@ -58,12 +58,16 @@ class NewParticipantForm(forms.Form):
         label=gettext_lazy("I know: this person is screened once more."), required=False
     )
 
+    ASKED = ("given", "form_version", "signed_on", "explained_by")  # of each kind of consent
+
     def __init__(self, *args: Any, protocol: Protocol, site: Site, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.protocol = protocol
         today = site.today()
         for position, definition in enumerate(protocol.consents):
             self._ask(definition, today, first=position == 0)
+        asked = [f"{each.kind}_{name}" for each in protocol.consents for name in self.ASKED]
+        self.order_fields([*asked, *self.base_fields])
         offer_days(self, today)
         self.fields["birth_date"].widget.quick = []
         self.ask_again = bool(self.data.get("again"))  # shown once the chart number is known
@@ -71,7 +75,13 @@ class NewParticipantForm(forms.Form):
     def _ask(self, definition: ConsentDefinition, today: dt.date, *, first: bool) -> None:
         kind, in_force = definition.kind, definition.valid_on(today)
         self.fields[f"{kind}_given"] = forms.ChoiceField(
-            label=_("Consented"), choices=YES_NO, widget=forms.RadioSelect
+            label=_("Consented"),
+            choices=YES_NO,
+            widget=forms.RadioSelect,
+            error_messages={
+                "required": _("Please say whether there is a consent: %(consent)s.")
+                % {"consent": _said(definition.label)}
+            },
         )
         self.fields[f"{kind}_form_version"] = forms.ChoiceField(
             label=_("Version of the consent form"),
@@ -88,9 +98,8 @@ class NewParticipantForm(forms.Form):
 
     @property
     def consent_groups(self) -> list[tuple[ConsentDefinition, list[forms.BoundField]]]:
-        names = ("given", "form_version", "signed_on", "explained_by")
         return [
-            (definition, [self[f"{definition.kind}_{name}"] for name in names])
+            (definition, [self[f"{definition.kind}_{name}"] for name in self.ASKED])
             for definition in self.protocol.consents
         ]
 

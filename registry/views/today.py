@@ -56,15 +56,12 @@ class WorkList:
 
 def today(request: Request) -> HttpResponse:
     """Lists of open work; an empty one is not shown, and a page without any says so."""
-    lists = [
-        *_visits(request),
-        _queries(request),
-        _unfinished(request),
-        _undecided(request),
-        *_reconsent(request),
-        _to_review(request),
-        _to_sign(request),
-    ]
+    own = [_queries(request), _to_review(request), _to_sign(request)]
+    lists = [_unfinished(request), _undecided(request), *_reconsent(request)]
+    if request.may(Permission.ENTER):
+        lists = [*_visits(request), *own, *lists]
+    else:
+        lists = [*own, *_visits(request)]
     context = {
         "lists": [each for each in lists if each.count],
         "may_enter": request.may(Permission.ENTER),
