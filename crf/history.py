@@ -24,14 +24,15 @@ from django.utils.translation import gettext as _
 from crf.definitions import definition_of
 from crf.display import answer_text
 from crf.instrument import Instrument
-from crf.models import Entry, QueryMessage
+from crf.models import Entry, QueryMessage, Verification
+from crf.records import NAMES, field_word, told_fields, value_word, version_word, visit_word
 from crf.services.queries import message_text, question_text
-from registry.models import Participant, ProtocolVersion, Visit
+from registry.models import Participant, Visit
+from registry.protocol import Protocol
 from registry.services import protocol_of
 from sites.models import Site, User
 from sites.roles import Role
 
-HIDDEN_VALUES = "•••"
 SOURCES = {
     "entry": "",
     "import": gettext_lazy("import"),
@@ -39,24 +40,6 @@ SOURCES = {
     "API": gettext_lazy("API"),
     "job": gettext_lazy("system"),
 }
-NAMES = {
-    "registry.Participant": gettext_lazy("Participant"),
-    "registry.Identity": gettext_lazy("Identity"),
-    "registry.Consent": gettext_lazy("Consent"),
-    "registry.Withdrawal": gettext_lazy("Withdrawal"),
-    "registry.Allocation": gettext_lazy("Allocation"),
-    "registry.Visit": gettext_lazy("Visit"),
-    "crf.Entry": gettext_lazy("Form"),
-    "crf.Query": gettext_lazy("Query"),
-    "crf.QueryMessage": gettext_lazy("Query"),
-    "crf.Verification": gettext_lazy("Verification"),
-    "crf.Signature": gettext_lazy("Signature"),
-    "safety.AdverseEvent": gettext_lazy("Adverse event"),
-    "safety.AEReview": gettext_lazy("Review of an adverse event"),
-}
-# Of no use to a reader: keys, digests, and what the row's own acts say already.
-TECHNICAL = {"id", "site", "participant", "digest", "recorded_at", "created_at", "scores", "meta"}
-ENCRYPTED = {"registry.Identity"}
 
 
 @dataclass(frozen=True)
@@ -92,7 +75,7 @@ def entry_changes(entry: Entry, item: str | None = None) -> list[Change]:
     queries = entry.queries.all() if item is None else entry.queries.filter(item=item)
     messages = QueryMessage.objects.filter(query__in=queries).select_related("query__entry", "by")
     found += [_message(message) for message in messages]
-    return _newest_first(found)
+    return newest_first(found)
 
 
 def last_change(entry: Entry, item: str) -> tuple[str, dt.datetime | None]:
@@ -126,7 +109,7 @@ def _acts(before: Any, row: Any, line: Change) -> Iterator[Change]:
         if bool(was) != bool(now):
             yield replace(line, item=_("Form"), new=said if now else gone)
     if before.version_id != row.version_id:
-        old, new = _version(before.version_id), _version(row.version_id)
+        old, new = version_word(before.version_id), version_word(row.version_id)
         yield replace(line, item=_("Protocol version"), old=old, new=new)
 
 
@@ -191,78 +174,46 @@ def _entry_subject(entry: Entry) -> str:
 def _visit_name(visit: Visit | None) -> str:
     if visit is None:
         return ""
-    planned = {each.code: each for each in protocol_of(visit.participant.version_id).visits}
-    if visit.code in planned:
-        return f"{planned[visit.code].label.get(get_language() or 'ko')} · "
-    return f"{_('Unscheduled visit')} {visit.number} · "
+    return f"{visit_word(visit, protocol_of(visit.participant.version_id))} · "
 
 
 # Any other row ----------------------------------------------------------------------------------
 
 
-def record_changes(record: models.Model) -> list[Change]:
-    """Everything that happened to one protected row (a visit, an event, a role); newest first."""
-    rows = list(record.history.order_by("history_id"))  # type: ignore[attr-defined]
-    return _newest_first(_field_steps(type(record), rows, _people(rows), ""))
-
-
 def _field_steps(
-    model: type[models.Model], rows: Iterable[Any], people: _People, subject: str
+    model: type[models.Model], rows: Iterable[Any], people: _People, subject: str, told: Protocol
 ) -> Iterator[Change]:
     label = model._meta.label
     before: dict[Any, Any] = {}
+
+    def said(field: Any, row: Any) -> str:
+        return value_word(field, row, people.users, people.zone(row), told)
+
     for row in rows:
         line = _line(row, people, label, subject)
         was = before.get(row.pk_of)
-        fields = [f for f in model._meta.local_concrete_fields if f.name not in TECHNICAL]
-        kept = [field for field in fields if hasattr(row, field.attname)]
+        fields = [field for field in told_fields(model) if hasattr(row, field.attname)]
         if was is None:
-            told = ((field, _said(field, row, people, label)) for field in kept)
-            new = "; ".join(f"{_word(field)}: {text}" for field, text in told if text)
-            yield replace(line, item=_("made"), new=new)
+            words = ((field_word(field), said(field, row)) for field in fields)
+            new = "; ".join(f"{word}: {text}" for word, text in words if text)
+            yield replace(line, item=_("made"), new=new or str(NAMES.get(label, label)))
         elif row.history_type == "-":
             yield replace(line, item=_("deleted"))
         else:
-            for field in kept:
+            for field in fields:
                 if getattr(was, field.attname) != getattr(row, field.attname):
                     yield replace(
-                        line,
-                        item=_word(field),
-                        old=_said(field, was, people, label),
-                        new=_said(field, row, people, label),
+                        line, item=field_word(field), old=said(field, was), new=said(field, row)
                     )
         before[row.pk_of] = row
-
-
-def _word(field: Any) -> str:
-    text = str(field.verbose_name)
-    return text[:1].upper() + text[1:]
-
-
-def _said(field: Any, row: Any, people: _People, label: str) -> str:
-    value = getattr(row, field.attname)
-    if value in (None, "", [], {}):
-        return ""
-    if label in ENCRYPTED:
-        return HIDDEN_VALUES
-    if isinstance(value, bool):
-        return _("yes") if value else _("no")
-    if field.choices:
-        return str(dict(field.flatchoices).get(value, value))
-    if isinstance(field, models.ForeignKey) and field.related_model is User:
-        return people.name(value)
-    if isinstance(value, dt.datetime):
-        return value.astimezone(people.zone(row)).isoformat(sep=" ", timespec="seconds")
-    if isinstance(value, list | dict):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
 
 
 # Everything about one participant ---------------------------------------------------------------
 
 
 def participant_changes(participant: Participant, *, see_arm: bool) -> list[Change]:
-    """The timeline over all protected tables that hold something of this participant."""
+    """The timeline over all protected tables here and below; `safety` tells its events itself."""
+    protocol = protocol_of(participant.version_id)
     entries = {
         entry.pk: entry
         for entry in participant.entries.select_related("visit__participant", "participant")
@@ -282,10 +233,19 @@ def participant_changes(participant: Participant, *, see_arm: bool) -> list[Chan
         for pk, own in by_record.items():
             if model is Entry:
                 found += _entry_steps(own, people, _entry_subject(entries[pk]))
-            else:
-                subject = _visit_name(visits[pk]).removesuffix(" · ") if model is Visit else ""
-                found += _field_steps(model, own, people, subject)
-    return _newest_first(found)
+                continue
+            subject = visit_word(visits[pk], protocol) if model is Visit else ""
+            if model is Verification:
+                subject = _entry_subject(entries[own[0].entry_id])
+            found += _field_steps(model, own, people, subject, protocol)
+    messages = QueryMessage.objects.filter(query__participant=participant)
+    for message in messages.select_related("query__entry", "query__adverse_event", "by"):
+        query, change = message.query, _message(message)
+        event = query.adverse_event
+        about = f"{_('Adverse event')} {event.number}" if event else ""
+        about = _entry_subject(entries[query.entry_id]) if query.entry_id else about
+        found.append(replace(change, subject=" · ".join(filter(None, (about, change.subject)))))
+    return newest_first(found)
 
 
 def _histories(participant: Participant) -> Iterator[tuple[type[models.Model], Any]]:
@@ -299,7 +259,7 @@ def _histories(participant: Participant) -> Iterator[tuple[type[models.Model], A
         elif path == "participant":
             yield model, history.objects.filter(participant_id=participant.pk)
         else:
-            parent = model._meta.get_field(path).related_model
+            parent: Any = model._meta.get_field(path).related_model
             of_participant = parent._default_manager.filter(participant=participant)
             yield model, history.objects.filter(**{f"{path}_id__in": of_participant.values("pk")})
 
@@ -307,11 +267,12 @@ def _histories(participant: Participant) -> Iterator[tuple[type[models.Model], A
 @cache
 def _paths() -> tuple[tuple[type[models.Model], str], ...]:
     """Protected models and the field that leads to the participant; "" is the participant."""
-    found = []
+    found: list[tuple[type[models.Model], str]] = []
     for model in apps.get_models():
-        if not hasattr(model, "history") or model._meta.label == "crf.Query":
-            # What a query went through is told by its messages.
+        if not hasattr(model, "history") or model._meta.app_label == "safety":
             continue
+        if model._meta.label in ("crf.Query", "crf.QueryMessage"):
+            continue  # what a query went through is told by its messages
         names = {field.name for field in model._meta.local_concrete_fields}
         if model is Participant:
             found.append((model, ""))
@@ -387,12 +348,7 @@ def _roles(text: str) -> str:
     return ", ".join(str(labels.get(role, role)) for role in found if role)
 
 
-@cache
-def _version(pk: int) -> str:
-    return str(ProtocolVersion.objects.select_related("study").get(pk=pk))
-
-
-def _newest_first(changes: Iterable[Change]) -> list[Change]:
+def newest_first(changes: Iterable[Change]) -> list[Change]:
     return sorted(changes, key=lambda each: (each.at, each.order), reverse=True)
 
 
@@ -407,6 +363,6 @@ __all__ = [
     "entry_changes",
     "kinds_of",
     "last_change",
+    "newest_first",
     "participant_changes",
-    "record_changes",
 ]

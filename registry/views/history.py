@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.core.paginator import Paginator
@@ -12,9 +13,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from crf.definitions import instrument_of
-from crf.history import entry_changes, kinds_of, participant_changes
+from crf.history import entry_changes, kinds_of, newest_first, participant_changes
 from crf.models import Entry
 from registry.models import Participant
+from safety.history import changes_of
 from sites.access import Request, find
 from sites.roles import Permission as P
 
@@ -51,7 +53,13 @@ def participant_history(request: Request, pk: int) -> HttpResponse:
     """The timeline of a participant over all protected tables."""
     participant = find(request, Participant, pk=pk)
     participant.site = request.sites[participant.site_id]
-    changes = participant_changes(participant, see_arm=request.may(P.SEE_ARM, participant.site_id))
+    see_arm = request.may(P.SEE_ARM, participant.site_id)
+    changes = participant_changes(participant, see_arm=see_arm)
+    for event in participant.adverse_events.all():
+        event.site = participant.site
+        subject = f"{_('Adverse event')} {event.number}"
+        changes += [replace(each, subject=subject) for each in changes_of(event)]
+    changes = newest_first(changes)
     kind = request.GET.get("kind", "")
     chosen = [change for change in changes if kind in ("", change.kind)]
     context = {
