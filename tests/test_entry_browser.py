@@ -1,4 +1,4 @@
-"""Entering a form in real Chromium: keys, saving, conflicts, and what happens when something fails."""
+"""Entering a form in real Chromium: keys, saving, conflicts, and what happens when it fails."""
 
 from __future__ import annotations
 
@@ -304,9 +304,7 @@ def test_two_people_on_one_form_choose_item_by_item(
     page = opened("ndi")
     entry = begun("ndi")
     with seeing(jss):
-        save_entry(
-            entry=entry, changes={"ndi_01": 4, "ndi_02": 4}, by=actor(investigator, jss)
-        )
+        save_entry(entry=entry, changes={"ndi_01": 4, "ndi_02": 4}, by=actor(investigator, jss))
     page.locator("#q-ndi_03 input[value='1']").click()
     page.wait_for_selector(SAVED)  # different items merge
     page.locator("#q-ndi_01 input[value='2']").click()
@@ -389,9 +387,8 @@ def test_a_form_of_the_lock_says_so(
     opened: Any, begun: Any, jss: Site, datamanager: User, participant: Any
 ) -> None:
     page = opened("nrs")
-    with seeing(jss):
-        with acting(actor(datamanager, jss)):
-            Lock.objects.create(site=jss, locked_by=datamanager)
+    with seeing(jss), acting(actor(datamanager, jss)):
+        Lock.objects.create(site=jss, locked_by=datamanager)
     page.locator("#q-pain input[value='9']").click()
     expect(page.locator("#refused")).to_be_visible()
     expect(page.locator("[data-refused]")).not_to_be_empty()
