@@ -85,11 +85,4 @@
     } else return;
     event.preventDefault();
   });
-
-  // without the pane the server leads back to the row that comes next: its link takes the focus
-  document.addEventListener("DOMContentLoaded", () => {
-    const row = /^#event-\d+$/.test(location.hash) && document.querySelector(location.hash);
-    const link = row && row.querySelector(".row-link");
-    if (link) link.focus();
-  });
 })();

@@ -447,7 +447,7 @@ def test_a_decision_leads_back_to_the_queue_at_the_next_row(
     page = client.get(rows[0].link)
     told = decision(rows[0].event, queue=page.context["queue"], next=page.context["next"])
     answer = client.post(at("event_review", rows[0].event.pk), told)
-    assert answer.headers["Location"] == f"{at('events')}?grade=3%2B#event-{rows[1].event.pk}"
+    assert answer.headers["Location"] == f"{at('events')}?grade=3%2B#event-{rows[1].event.pk}-link"
     assert listed(client, grade="3+") == [five["severe"].pk]
 
 

@@ -107,10 +107,10 @@ def row_of(request: Request, event: Any) -> dict[str, Any]:
 
 
 def back_to_queue(request: Request, pk: int) -> str:
-    """The queue with its filter, at the row that came after the one that was decided."""
+    """The queue with its filter, at the next row's link, where the browser puts the focus."""
     queue, following = request.POST.get("queue", ""), request.POST.get("next", "")
     url = reverse("events", args=[request.study.code])
-    anchor = f"#event-{following}" if following.isdecimal() else ""
+    anchor = f"#event-{following}-link" if following.isdecimal() else ""
     return f"{url}?{queue}{anchor}" if queue else f"{url}{anchor}"
 
 
