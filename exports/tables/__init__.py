@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from crf.instrument import Definition
-from exports.tables.analysis import long, wide
 from exports.tables.columns import Codes, Column, Table, Type
 from exports.tables.forms import form_table, instruments
+from exports.tables.long import long
 from exports.tables.safety import adverse_events
 from exports.tables.spine import participants, queries, visit_codes, visits, voided, withdrawn
+from exports.tables.wide import wide
 
 __all__ = ["Codes", "Column", "Table", "Type", "tables"]
 

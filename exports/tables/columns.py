@@ -76,7 +76,8 @@ def name(value: str) -> str:
 
 
 def moment(sql: str) -> str:
-    return f"""to_char({sql} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')"""
+    """A moment to the second in UTC, "2026-11-21 05:03:22"; to_char costs ten times more."""
+    return f"date_trunc('second', {sql} AT TIME ZONE 'UTC')"
 
 
 def yes_no(sql: str) -> str:
@@ -108,11 +109,11 @@ def both(ko: str, en: str) -> Text:
     return Text(ko=ko, en=en)
 
 
-def keys(study: str) -> tuple[Column, ...]:
-    """The columns by which rows of different files are joined; `people p` must be in the query."""
+def keys(study: str, people: str = "p") -> tuple[Column, ...]:
+    """The columns by which rows of different files are joined; `people` is their alias in SQL."""
     return (
         Column("study", "text", both("연구", "Study"), text(study)),
-        Column("site", "text", both("기관 코드", "Site code"), "p.site"),
+        Column("site", "text", both("기관 코드", "Site code"), f"{people}.site"),
         Column(
             "subject",
             "text",
@@ -120,15 +121,18 @@ def keys(study: str) -> tuple[Column, ...]:
                 "대상자 번호(등록 전에는 스크리닝 번호)",
                 "Subject number (screening number before enrolment)",
             ),
-            "p.subject",
+            f"{people}.subject",
         ),
     )
 
 
-def visit_keys(visits: Codes) -> tuple[Column, ...]:
-    """The columns that say which visit a row belongs to; the query has `registry_visit v`."""
+def visit_keys(
+    visits: Codes, sql: tuple[str, str, str] = ("v.code", "v.number", "v.happened_on")
+) -> tuple[Column, ...]:
+    """The columns that say which visit a row belongs to, from these expressions."""
+    code, number, date = sql
     return (
-        Column("visit", "code", both("방문", "Visit"), "v.code", codes=visits),
+        Column("visit", "code", both("방문", "Visit"), code, codes=visits),
         Column(
             "visit_number",
             "integer",
@@ -136,7 +140,7 @@ def visit_keys(visits: Codes) -> tuple[Column, ...]:
                 "방문 순번(예정에 없던 방문만 1을 넘음)",
                 "Number (above 1 at unscheduled visits alone)",
             ),
-            "v.number",
+            number,
         ),
-        Column("visit_date", "date", both("방문일", "Date of the visit"), "v.happened_on"),
+        Column("visit_date", "date", both("방문일", "Date of the visit"), date),
     )

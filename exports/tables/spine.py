@@ -80,13 +80,16 @@ def person_columns(definitions: Sequence[Definition]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def endings(definitions: Sequence[Definition]) -> Codes:
+    """Every reason for which a participant's study may end."""
+    reasons = (each for d in definitions for each in d.protocol.end_of_study.reasons)
+    return tuple({each.code: each.label for each in reasons}.items())
+
+
 def participants(study: str, definitions: Sequence[Definition]) -> Table:
     """One row for everybody who consented, screen failures too."""
     newest = definitions[-1].protocol
     criteria = {each.code: each.label for d in definitions for each in d.protocol.eligibility}
-    endings = {
-        each.code: each.label for d in definitions for each in d.protocol.end_of_study.reasons
-    }
     columns = [
         *keys(study),
         Column(
@@ -122,7 +125,7 @@ def participants(study: str, definitions: Sequence[Definition]) -> Table:
             "code",
             both("종료 사유", "Why it ended"),
             "nullif(p.end_reason, '')",
-            codes=tuple(endings.items()),
+            codes=endings(definitions),
         ),
         Column(
             "end_note", "text", both("종료 사유 상세", "Note on the end"), "nullif(p.end_note, '')"
