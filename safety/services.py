@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -85,9 +86,9 @@ def report_event(
     values = _checked(facts, site, safety, safety.ctcae)
     with acting(by):
         participant = Participant.objects.select_for_update().get(pk=participant.pk)
-        done = Operation.objects.filter(user_id=by.user_id, op=op).first() if op else None
+        done = _reported_before(participant, op, by)
         if done is not None:
-            return AdverseEvent.objects.get(pk=done.answer["adverse_event"])
+            return done
         if participant.voided_at:
             raise Refused(_("This participant was entered in error and is void."))
         last = participant.adverse_events.aggregate(last=Max("number"))["last"]
@@ -99,11 +100,26 @@ def report_event(
             **values,
         )
         event.refresh_from_db(fields=["digest"])
-        if op:
+        if op and by.user_id:
             Operation.objects.create(
                 site_id=site.pk, user_id=by.user_id, op=op, answer={"adverse_event": event.pk}
             )
     return event
+
+
+def _reported_before(
+    participant: Participant, op: uuid.UUID | None, by: Actor
+) -> AdverseEvent | None:
+    """The event that this operation has made already; an id repeats only its own request."""
+    if op is None or by.user_id is None:
+        return None
+    done = Operation.objects.filter(user_id=by.user_id, op=op).first()
+    if done is None:
+        return None
+    recorded = participant.adverse_events.filter(pk=done.answer.get("adverse_event")).first()
+    if recorded is None:
+        raise Refused(_("This operation id was already used for something else."))
+    return recorded
 
 
 def change_event(
@@ -158,6 +174,8 @@ def review_event(
     """
     if decision not in AEReview.Decision.values:
         raise Refused(_("Please choose a decision."), "decision")
+    if by.user_id is None:
+        raise PermissionDenied("only a person decides about an event")
     note = words(note, "note")
     if decision != AEReview.Decision.REVIEWED and not note:
         raise Refused(_("Please say why: this decision needs a note."), "note")

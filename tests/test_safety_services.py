@@ -214,6 +214,16 @@ def test_a_repeated_post_reports_once(person: Participant, enters: Actor, day: d
     assert AdverseEvent.objects.count() == 1
 
 
+def test_an_operation_id_repeats_only_its_own_request(
+    site: Site, participant: Callable[..., Participant], enters: Actor, day: dt.date
+) -> None:
+    op = uuid.uuid4()
+    report_event(participant=participant(site), facts=facts(day), op=op, by=enters)
+    with pytest.raises(Refused):
+        report_event(participant=participant(site), facts=facts(day), op=op, by=enters)
+    assert AdverseEvent.objects.count() == 1
+
+
 def test_a_locked_site_takes_no_event(
     person: Participant, enters: Actor, day: dt.date, datamanager: User
 ) -> None:

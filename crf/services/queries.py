@@ -139,12 +139,12 @@ def _confirm(query: Query) -> None:
 
 
 def _asked_again(query: Query) -> bool:
-    same = Query.objects.unresolved().filter(entry_id=query.entry_id, check_code=query.check_code)
+    same = Query.objects.unresolved().filter(entry=query.entry, check_code=query.check_code)
     return same.filter(item=query.item).exists()
 
 
 def _is_void(query: Query) -> bool:
-    about = query.entry if query.entry_id else query.adverse_event
+    about: Any = query.entry or query.adverse_event
     return about.voided_at is not None
 
 
@@ -197,10 +197,16 @@ def settle_checks(
         if query.check_code:
             asked.setdefault((query.check_code, query.item), []).append(query)
     for key, (text, values) in broken.items():
-        if not any(
-            query.state != Query.State.CLOSED or query.value_at_confirmation == values
-            for query in asked.get(key, ())
-        ):
+        known = asked.pop(key, [])
+        waiting = [query for query in known if query.state != Query.State.CLOSED]
+        confirmed = any(
+            query.state == Query.State.CLOSED and query.value_at_confirmation == values
+            for query in known
+        )
+        if confirmed:
+            # Back to the values that somebody confirmed: what was asked meanwhile is settled.
+            kept = _settle(waiting, kept)
+        elif not waiting:
             query = Query.objects.create(
                 site_id=entry.site_id,
                 participant_id=entry.participant_id,
@@ -211,14 +217,18 @@ def settle_checks(
             )
             _say(query, QueryMessage.Act.ASK, text, None)
             kept.append(query)
-    for key, queries in asked.items():
-        for query in queries:
-            if key not in broken and query.state != Query.State.CLOSED:
-                query.state, query.closed_at = Query.State.CLOSED, timezone.now()
-                query.save(update_fields=["state", "closed_at"])
-                _say(query, QueryMessage.Act.CLOSE, CORRECTED, None)
-                kept.remove(query)
+    for queries in asked.values():
+        kept = _settle([each for each in queries if each.state != Query.State.CLOSED], kept)
     return [_as_shown(query, entry) for query in kept]
+
+
+def _settle(waiting: list[Query], kept: list[Query]) -> list[Query]:
+    """Close queries of checks that the data have answered; `kept` without them."""
+    for query in waiting:
+        query.state, query.closed_at = Query.State.CLOSED, timezone.now()
+        query.save()
+        _say(query, QueryMessage.Act.CLOSE, CORRECTED, None)
+    return [query for query in kept if query not in waiting]
 
 
 def question_text(query: Query) -> str:

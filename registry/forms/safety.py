@@ -280,15 +280,15 @@ class QueueFilter(forms.Form):
 
     def __init__(self, data: Mapping[str, str], *, sites: list[Site], default: str) -> None:
         super().__init__({"state": default} | {k: v for k, v in data.items() if v})
-        every = ("", _("All"))
-        for name, choices in {
+        offered: dict[str, list[tuple[Any, Any]]] = {
             "site": [(site.code, site.short) for site in sites],
             "grade": [("3+", _("3 or higher")), *grade_choices("", "")],
             "serious": [("yes", _("Serious")), ("no", _("Not serious"))],
-            "causality": codes.choices(causality.CATEGORIES, language()),
+            "causality": [*codes.choices(causality.CATEGORIES, language())],
             "query": [("open", _("Open")), ("answered", _("Answered")), ("none", _("None"))],
-        }.items():
-            self.fields[name].choices = [every, *choices]  # type: ignore[attr-defined]
+        }
+        for name, choices in offered.items():
+            self.fields[name].choices = [("", _("All")), *choices]  # type: ignore[attr-defined]
         self.is_valid()
 
     def condition(self, needs: Q) -> Q:

@@ -158,7 +158,7 @@ def _moments(request: Request, event: AdverseEvent, treated: list[Any]) -> list[
     protocol, language = protocol_of(person.version_id), get_language() or "ko"
     found = []
     for visit in person.visits.valid().exclude(happened_on=None):
-        day = visit.happened_on.isoformat()
+        day = str(visit.happened_on)
         url = reverse("visit", args=[study, visit.pk])
         found.append(Moment(day, "calendar", visit_title(protocol, visit), url=url))
     for day, entry in treated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -267,7 +267,7 @@ def entry_ask(request: Request, pk: int) -> HttpResponse:
     return render(request, "queries/ask.html", context, status=status)
 
 
-def item_choices(entry: Entry) -> Iterable[tuple[str, str]]:
+def item_choices(entry: Entry) -> list[tuple[str, Any]]:
     language = get_language() or "ko"
     items = instrument_of(entry).items
     return [("", _("The whole form")), *((i.code, i.label.get(language)) for i in items)]
