@@ -1,9 +1,9 @@
 """Participants with everything that belongs to them, made by SQL out of the published protocol.
 
 Every answer is a function of the entry and the item, so that each run measures the same data.
-Nineteen of twenty participants have all visits behind them; one of twenty has the last two visits
-open, some of them overdue, and the forms of the third begun, so that open work grows with the
-study as it does in life.
+Nineteen of twenty participants have all visits behind them; one of twenty, and each of the first
+600, has the last two visits open, some of them overdue, and the forms of the third begun: open work
+grows with the study as it does in life, and the same pages show as many rows in a small one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from registry.models import Consent, Identity, Participant, Visit
 from safety.models import AdverseEvent
 from sites.protection import historical, kept_columns
 
+BUSY = 600  # the first of them have open work each, so that every list fills its first page
 CHUNK = 10_000  # participants; keeps a statement's memory small
 
 
@@ -78,7 +79,8 @@ SELECT n, p.id, %(version)s, p.code || '-S' || lpad(k::text, 5, '0'),
 FROM generate_series(%(first)s::int, %(last)s::int) n
 JOIN place p ON p.rank = n %% (SELECT count(*) FROM place)
 CROSS JOIN LATERAL (SELECT (n - 1) / (SELECT count(*) FROM place) + 1 AS k,
-  current_date - CASE WHEN n / 10 %% 20 = 0 THEN n / 200 %% 50 + 15 ELSE 90 + n %% 60 END AS day
+  current_date - CASE WHEN n <= %(busy)s OR n / 10 %% 20 = 0
+    THEN n / 200 %% 50 + 15 ELSE 90 + n %% 60 END AS day
 ) AS x
 """
 _IDENTITIES = """
@@ -98,7 +100,8 @@ INSERT INTO registry_visit (id, site_id, participant_id, code, number, day, due_
   closes_on, happened_on, out_of_window_reason, missed_reason, void_reason)
 SELECT id * 8 + %(position)s, site_id, id, %(code)s, 1, %(day)s, enrolled_on + %(day)s,
   enrolled_on + %(opens)s, enrolled_on + %(closes)s,
-  CASE WHEN %(open)s AND id / 10 %% 20 = 0 THEN NULL ELSE enrolled_on + %(day)s END, '', '', ''
+  CASE WHEN %(open)s AND (id <= %(busy)s OR id / 10 %% 20 = 0) THEN NULL
+    ELSE enrolled_on + %(day)s END, '', '', ''
 FROM registry_participant WHERE id BETWEEN %(first)s AND %(last)s
 """
 # Visit by visit as in life, so that a participant's rows are not neighbours on disk.
@@ -113,7 +116,8 @@ SELECT v.id * 8 + %(position)s, v.site_id, v.participant_id, v.id, %(code)s, 1, 
 FROM registry_visit v
 CROSS JOIN LATERAL (SELECT v.happened_on IS NOT NULL AS held,
   v.happened_on IS NOT NULL
-    AND NOT (v.participant_id / 10 %% 20 = 0 AND v.code = %(begun)s) AS complete,
+    AND NOT (v.code = %(begun)s
+      AND (v.participant_id <= %(busy)s OR v.participant_id / 10 %% 20 = 0)) AS complete,
   CASE WHEN v.happened_on IS NULL THEN '{{}}'::jsonb ELSE {answers} END AS answers
 ) AS x
 WHERE v.participant_id BETWEEN %(first)s AND %(last)s ORDER BY v.code, v.id
@@ -124,7 +128,8 @@ INSERT INTO safety_adverseevent (site_id, participant_id, number, symptom, onset
   outcome, action, treatment, aware_on, narrative, digest, reported_at, void_reason)
 SELECT site_id, id, 1, '멍', (enrolled_on + 3)::text, '', '', '', 1 + id %% 3, 'possible', '{}', '',
   false, '[]', '1', '', '', enrolled_on + 4, '', '', enrolled_at, ''
-FROM registry_participant WHERE id / 10 %% 4 = 0 AND id BETWEEN %(first)s AND %(last)s
+FROM registry_participant
+WHERE (id <= %(busy)s OR id / 10 %% 4 = 0) AND id BETWEEN %(first)s AND %(last)s
 """
 _QUERIES = """
 INSERT INTO crf_query (site_id, participant_id, entry_id, item, check_code, text, state, opened_at,
@@ -133,9 +138,11 @@ SELECT site_id, participant_id, id, 'depth', '', '?', state, started_at,
   CASE state WHEN 'closed' THEN started_at END
 FROM crf_entry
 CROSS JOIN LATERAL (
-  SELECT CASE participant_id / 10 %% 50 WHEN 0 THEN 'open' ELSE 'closed' END AS state
+  SELECT CASE WHEN participant_id <= %(busy)s OR participant_id / 10 %% 50 = 0 THEN 'open'
+    ELSE 'closed' END AS state
 ) AS x
-WHERE instrument = 'thirty' AND visit_id %% 8 = 0 AND participant_id / 10 %% 5 = 0
+WHERE instrument = 'thirty' AND visit_id %% 8 = 0
+  AND (participant_id <= %(busy)s OR participant_id / 10 %% 5 = 0)
   AND participant_id BETWEEN %(first)s AND %(last)s
 """
 
@@ -145,8 +152,10 @@ def _chunk(
 ) -> None:
     row = server.execute("SELECT id FROM sites_user WHERE username = 'coordinator'").fetchone()
     assert row is not None
-    given = {"version": version, "first": first, "last": last, "user": row[0], "begun": "w2"}
+    given = {"version": version, "first": first, "last": last, "user": row[0]}
     given |= {
+        "busy": BUSY,
+        "begun": "w2",
         "name": identity.encrypt("시험"),
         "birth": identity.encrypt("1970-01-01"),
         "chart": identity.encrypt("1"),
