@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry.settings")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
 django.setup()
 
-from benchmarks import exporting, pages, saves  # noqa: E402
+from benchmarks import exporting, pages, plans, saves  # noqa: E402
 from benchmarks.databases import NotEmbedded, data_folder  # noqa: E402
 from benchmarks.measure import HEAD, print_cells, print_row  # noqa: E402
 from benchmarks.stage import Stage  # noqa: E402
@@ -28,6 +28,7 @@ ROWS = {
     "grid": pages.grid,
     "queries": pages.queries,
     "export": exporting.export,
+    "plans": plans.plans,
     "size": pages.size,
 }
 
