@@ -114,7 +114,7 @@ def _integer(item: IntegerItem, text: str) -> int:
 def _decimal(item: DecimalItem, text: str) -> str:
     if not _NUMBER.fullmatch(text):
         raise Invalid(_("Please enter a number, with a point before its decimals."))
-    places = len(text.partition(".")[2])
+    places = len(text.partition(".")[2].rstrip("0"))
     if places > item.places:
         raise Invalid(
             ngettext(

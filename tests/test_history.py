@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils.translation import override
 
-from crf.history import entry_changes, last_change, participant_changes, record_changes
+from crf.history import entry_changes, last_change, participant_changes
 from crf.models import Entry
 from crf.services import answer_query, ask_query, complete, save_entry, verify, void_entry
 from registry.models import Participant
@@ -41,6 +41,7 @@ def story(
             reasons={"pain": "종이 서식을 잘못 읽음"},
             by=actor(investigator, jss),
         )
+        entry.refresh_from_db()
         query = ask_query(entry=entry, item="pain", text="원자료는?", by=actor(monitor, jss))
         answer_query(query=query, text="10이 맞습니다", by=by)
         entry.refresh_from_db()
@@ -96,18 +97,19 @@ def test_missing_reasons_are_part_of_the_history(
     assert (newest.old, newest.new) == ("2", "[refused]")
 
 
-def test_any_row_tells_field_by_field(story: Entry, jss: Site, coordinator: User) -> None:
+def test_a_visit_tells_field_by_field(story: Entry, jss: Site, coordinator: User) -> None:
     with seeing(jss), override("en"):
-        visit = story.visit
         record_visit(
-            visit=visit,
+            visit=story.visit,
             on=jss.today(),
             out_of_window_reason="holiday",
             reason="wrong day",
             by=actor(coordinator, jss),
         )
-        changes = record_changes(visit)
+        person = Participant.objects.get(pk=story.participant_id)
+        changes = participant_changes(person, see_arm=False)
     moved = next(c for c in changes if c.new == jss.today().isoformat())
+    assert moved.kind == "registry.Visit"
     assert moved.reason == "wrong day"
     assert moved.who == str(coordinator)
 
@@ -123,7 +125,7 @@ def test_the_timeline_of_a_participant_covers_every_table(story: Entry, jss: Sit
         "registry.Consent",
         "registry.Visit",
         "crf.Entry",
-        "crf.QueryMessage",
+        "crf.Query",
         "crf.Verification",
     }
 

@@ -67,6 +67,8 @@ def of_page(post: QueryDict, instrument: Instrument, today: dt.date) -> Sent:
     sent = Sent(base=_object(post.get("base", "")))
     for item in instrument.items:
         _one(item, post, sent, today)
+    for code in (*sent.changes, *sent.missing):
+        sent.base.setdefault(code, None)  # the page showed it empty
     for name in post:
         if name.startswith("confirm.") and post[name].strip():
             sent.confirming[name.removeprefix("confirm.")] = post[name]
