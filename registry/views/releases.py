@@ -1,4 +1,4 @@
-"""Datasets: what was made, asking for one, watching it being made, and taking it out for a reason."""
+"""Datasets: what was made, asking for one, watching it being made, taking it out for a reason."""
 
 from __future__ import annotations
 
