@@ -95,7 +95,7 @@ def used(site: Site | None, name: str, study: Any = None) -> int:
 # Consent -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.requirement("P01")
+@pytest.mark.requirement("P06")
 def test_consent_makes_the_participant_and_nothing_is_kept_without_it(by, jss):
     said = refused(consent, site=jss, person=HONG, consents=given(jss, study=False), by=by)
     assert said.field == "study_given"
@@ -111,6 +111,7 @@ def test_consent_makes_the_participant_and_nothing_is_kept_without_it(by, jss):
     assert not person.visits.exists()
 
 
+@pytest.mark.requirement("D01")
 def test_who_it_is_stands_encrypted_apart(by, jss):
     person = consent(site=jss, person=HONG, consents=given(jss), by=by).participant
     kept = Identity.objects.get(participant=person)
@@ -195,6 +196,7 @@ def test_before_consent_only_a_day_and_a_reason_are_kept(by, jss):
     assert Prescreen.objects.count() == 1
 
 
+@pytest.mark.requirement("G12")
 def test_a_site_without_approval_records_nothing(by, jss):
     before = SiteApproval.objects.get(site=jss).approved_on - DAY
     assert "IRB" in str(refused(version_at, site=jss, on=before))
@@ -349,7 +351,7 @@ def _enrolling(person: Participant, site: Site, by: Actor) -> Callable[[], str |
     return act
 
 
-@pytest.mark.requirement("P02")
+@pytest.mark.requirement("S03")
 def test_fifty_clients_at_six_sites_share_the_last_place_of_600(
     fresh_database, uspp, coordinator, django_db_blocker
 ):
