@@ -73,5 +73,5 @@ def has_resident_number(text: str) -> bool:
 
 
 def age_on(birth_date: dt.date, day: dt.date) -> int:
-    """Completed years; who was born on 29 February completes one on 1 March (Civil Act, art. 160)."""
+    """Completed years; born on 29 February, one is completed on 1 March (Civil Act, art. 160)."""
     return day.year - birth_date.year - ((day.month, day.day) < (birth_date.month, birth_date.day))

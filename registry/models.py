@@ -81,7 +81,7 @@ class Counter(models.Model):
 
 
 class Prescreen(models.Model):
-    """Somebody who was approached and did not consent: a date and a reason category, nothing else."""
+    """Somebody who did not come to consent: a date and a reason category, nothing else."""
 
     site = models.ForeignKey(Site, models.PROTECT, related_name="prescreens")
     on = models.DateField(_("date"))
@@ -108,7 +108,8 @@ class Participant(models.Model):
     site = models.ForeignKey(Site, models.PROTECT, related_name="participants")
     version = models.ForeignKey(ProtocolVersion, models.PROTECT, related_name="participants")
     screening_number = models.CharField(max_length=30)
-    subject_number = models.CharField(max_length=30, null=True, blank=True)
+    # NULL, since a site has many participants without a number and none twice with one.
+    subject_number = models.CharField(max_length=30, null=True, blank=True)  # noqa: DJ001
     sex = models.CharField(_("sex"), max_length=6, choices=Sex.choices)
     birth_year = models.PositiveSmallIntegerField(_("birth year"))
     age = models.PositiveSmallIntegerField(_("age at consent"))

@@ -60,7 +60,8 @@ def trigger_function(model: type[models.Model], site: str | None) -> str:
     values = ", ".join(f'r."{c}"' for c in kept)
     role = "current_setting('edc.role', true)"
     if site:
-        role = f"CASE WHEN {role} LIKE '{{%' THEN {role}::jsonb ->> (r.\"{site}\")::text ELSE {role} END"
+        own = f"{role}::jsonb ->> (r.\"{site}\")::text"
+        role = f"CASE WHEN {role} LIKE '{{%' THEN {own} ELSE {role} END"
     return f"""
 CREATE OR REPLACE FUNCTION edc_history_{table}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -332,7 +333,8 @@ BEGIN
     IF to_regclass('public.' || name) IS NULL THEN
       EXECUTE format(
         'CREATE TABLE public.%I PARTITION OF public.sites_accesslog FOR VALUES FROM (%L) TO (%L)',
-        name, first::text || ' 00:00:00+00', (first + interval '1 month')::date::text || ' 00:00:00+00');
+        name, first::text || ' 00:00:00+00',
+        (first + interval '1 month')::date::text || ' 00:00:00+00');
       EXECUTE format('REVOKE ALL ON public.%I FROM edc_app', name);
       EXECUTE format('CREATE TRIGGER edc_refuse_truncate BEFORE TRUNCATE ON public.%I '
         'FOR EACH STATEMENT EXECUTE FUNCTION public.edc_refuse()', name);

@@ -1,4 +1,4 @@
-"""Locking a site: what stands in the way, the lock, and its release; the database refuses writes."""
+"""Locking a site: what stands in the way, the lock, its release; the database refuses writes."""
 
 from __future__ import annotations
 

@@ -12,14 +12,16 @@ from sites.access import Refused, system
 
 
 class Command(BaseCommand):
-    help = "Checks registry/protocols/STUDY (or --folder) and publishes it; what was published never changes."
+    help = "Checks a study's folder and publishes it; what was published never changes."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("study")
         parser.add_argument("--folder", type=Path, help="instead of registry/protocols/STUDY")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        folder = options["folder"] or settings.BASE_DIR / "registry" / "protocols" / options["study"]
+        folder = (
+            options["folder"] or settings.BASE_DIR / "registry" / "protocols" / options["study"]
+        )
         try:
             definition = load(folder)
         except Broken as broken:
