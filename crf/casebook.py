@@ -1,4 +1,4 @@
-"""Everything that is recorded of one participant, in one order: what a signature covers, to read."""
+"""Everything that is recorded of one participant, in one order: what a signature covers."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ YES_NO = {"yes": _("yes"), "no": _("no")}
 
 
 def answer_text(item: Item, value: Any, missing: str | None = None) -> str:
-    """The answer in the reader's language; empty without one. A missing reason stands in brackets."""
+    """The answer in the reader's language, empty without one; a missing reason in brackets."""
     if missing is not None:
         return f"[{MISSING_LABELS[missing]}]"
     if value is None:

@@ -140,7 +140,7 @@ class ConsentForm(forms.Form):
     def __init__(self, *args: Any, protocol: Protocol, today: dt.date, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choice = self.fields["consent"]
-        assert isinstance(choice, forms.ChoiceField)  # noqa: S101
+        assert isinstance(choice, forms.ChoiceField)
         choice.choices = [
             (f"{definition.kind}:{version}", f"{_said(definition.label)} · {label}")
             for definition in protocol.consents

@@ -72,7 +72,7 @@ def _allocate(request: Request, person: Participant, step: Next, around: Around)
 
 def _visit(request: Request, person: Participant, step: Next, around: Around) -> tuple[Shown, P]:
     visit = step.visit
-    assert visit is not None  # noqa: S101
+    assert visit is not None
     said = {"visit": visit_title(protocol_of(person.version_id), visit), "day": visit.closes_on}
     if due_state(visit, around.today) == Status.OVERDUE:
         text, tone = _("%(visit)s is overdue: its window closed on %(day)s.") % said, "late"
@@ -83,7 +83,7 @@ def _visit(request: Request, person: Participant, step: Next, around: Around) ->
 
 def _fill(request: Request, person: Participant, step: Next, around: Around) -> tuple[Shown, P]:
     entry = step.entry
-    assert entry is not None  # noqa: S101
+    assert entry is not None
     form = instrument_of(entry).short.get(get_language() or "ko")
     where = visit_title(protocol_of(person.version_id), step.visit) if step.visit else ""
     text = (
@@ -115,7 +115,7 @@ def _sign(request: Request, person: Participant, step: Next, around: Around) -> 
 
 def _wait(request: Request, person: Participant, step: Next, around: Around) -> tuple[Shown, P]:
     visit = step.visit
-    assert visit is not None  # noqa: S101
+    assert visit is not None
     said = {"visit": visit_title(protocol_of(person.version_id), visit), "day": visit.opens_on}
     return Shown(_("Nothing is due now. %(visit)s opens on %(day)s.") % said, "ok"), P.SEE_DATA
 
