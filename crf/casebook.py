@@ -88,7 +88,7 @@ def score_texts(instrument: Any, scores: dict[str, Any], language: str) -> list[
         for output in SCORES[use.score].outputs:
             value = scores.get(use.column(output.name))
             text = "—" if value is None else str(value)
-            if output.codes and value in output.codes:
+            if isinstance(value, str) and value in output.codes:
                 text = output.codes[value]["en" if language.startswith("en") else "ko"]
             texts.append((output.label["en" if language.startswith("en") else "ko"], text))
     return texts

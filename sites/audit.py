@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.db import connections, models, transaction
 from simple_history.models import HistoricalRecords
 
@@ -44,6 +45,13 @@ class Actor:
     def captured(self, at: dt.datetime | None) -> Actor:
         """The same person, for data that were captured at `at` and are saved only now."""
         return replace(self, captured_at=at)
+
+    @property
+    def person(self) -> int:
+        """The id of the person who acts; some acts are never a job's."""
+        if self.user_id is None:
+            raise PermissionDenied(f"{self.label} is no person")
+        return self.user_id
 
     @property
     def role(self) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, QuerySet
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from crf.models import Entry, Lock, Query
 from crf.services.review import signature_state
@@ -18,7 +19,7 @@ from sites.access import Refused
 from sites.audit import Actor, acting
 from sites.models import Site
 
-UNSIGNED = _("Participants without a valid signature")
+UNSIGNED = gettext_lazy("Participants without a valid signature")
 SHOWN = 200  # records that one blocker lists; its count is of all
 
 
@@ -29,7 +30,7 @@ class Blocker:
     code: str
     title: Any
     count: int
-    records: Sequence[Any]
+    records: QuerySet[Any]
 
 
 def is_locked(site: Site) -> bool:
@@ -119,7 +120,7 @@ def lock(*, site: Site, reason: str = "", by: Actor) -> Lock:
             raise Refused(_("This site is already locked."))
         if blockers(site):
             raise Refused(_("Something still stands in the way of locking this site."))
-        return Lock.objects.create(site=site, locked_by_id=by.user_id, reason=reason)
+        return Lock.objects.create(site=site, locked_by_id=by.person, reason=reason)
 
 
 def unlock(*, site: Site, reason: str, by: Actor) -> Lock:
@@ -131,7 +132,7 @@ def unlock(*, site: Site, reason: str, by: Actor) -> Lock:
         held = Lock.objects.filter(site=site, released_at=None).first()
         if held is None:
             raise Refused(_("This site is not locked."))
-        held.released_at, held.released_by_id = timezone.now(), by.user_id
+        held.released_at, held.released_by_id = timezone.now(), by.person
         held.release_reason = reason
         held.save()
     return held

@@ -103,5 +103,5 @@ def verify(*, entry: Entry, by: Actor) -> Verification:
         raise Refused(sentence)
     with acting(by):
         return Verification.objects.create(
-            site_id=entry.site_id, entry=entry, digest=entry.digest, verified_by_id=by.user_id
+            site_id=entry.site_id, entry=entry, digest=entry.digest, verified_by_id=by.person
         )

@@ -60,7 +60,9 @@ class TokenForm(forms.Form):
 
 
 class ApprovalForm(forms.Form):
-    version = forms.ModelChoiceField(label=_("Protocol version"), queryset=None)
+    version = forms.ModelChoiceField(
+        label=_("Protocol version"), queryset=ProtocolVersion.objects.none()
+    )
     approved_on = Day(label=_("Approved on"))
     reference = PlainText(label=_("IRB number"), max_length=60)
 

@@ -326,7 +326,7 @@ def allocate(*, participant: Participant, arm: str, by: Actor) -> Allocation:
         allocation = Allocation.objects.create(
             site_id=participant.site_id, participant=participant, arm=arm
         )
-        participant.allocation = allocation  # type: ignore[attr-defined]
+        participant.allocation = allocation
         expect_forms(participant, participant.visits.valid(), version)
     return allocation
 

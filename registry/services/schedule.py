@@ -19,8 +19,6 @@ from sites.access import Refused
 from sites.audit import Actor, acting
 
 
-
-
 def facts_of(participant: Participant) -> dict[str, Any]:
     """What conditions of the protocol may ask about a participant; see `registry.conditions`."""
     has_arms = bool(protocol_of(participant.version_id).arms)
@@ -79,7 +77,7 @@ def expect_forms(
     entry_model = apps.get_model("crf", "Entry")
     protocol, facts, now = protocol_of(version), facts_of(participant), timezone.now()
     visits = list(visits)
-    present: dict[tuple[int, str], Any] = {
+    present: dict[tuple[int | None, str], Any] = {
         (entry.visit_id, entry.instrument): entry
         for entry in entry_model.objects.filter(visit__in=visits, voided_at=None)
     }

@@ -94,8 +94,13 @@ def access_log(request: Request) -> HttpResponse:
     )
     numbers = {participant.pk: participant.number for participant in people}
     show(request, people)
-    for entry in page.object_list:
-        entry.number = numbers.get(entry.participant_id, "")
+    lines = [(entry, numbers.get(entry.participant_id, "")) for entry in page.object_list]
     users = User.objects.filter(memberships__study=request.study).distinct().order_by("name")
-    context = {"page_obj": page, "users": users, "user_filter": user, "number": number}
+    context = {
+        "page_obj": page,
+        "lines": lines,
+        "users": users,
+        "user_filter": user,
+        "number": number,
+    }
     return render(request, "access/log.html", context)
