@@ -23,7 +23,7 @@ from sites.access import Request, rows, show
 from sites.models import Site
 from sites.roles import Permission as P
 
-PER_PAGE = 100
+PER_PAGE = 50
 
 
 @dataclass
