@@ -144,7 +144,13 @@ def rows(site: Site, user: User) -> dict[str, models.Model]:
 def release(site: Site, user: User) -> tuple[Release, Download]:
     """A finished dataset and its download."""
     job = Job.objects.create(
-        study=site.study, kind="release", params_sha256="0" * 64, requested_by=user
+        study=site.study,
+        kind="release",
+        params={"sites": [site.pk], "reason": "analysis"},
+        params_sha256="0" * 64,
+        state=Job.State.DONE,
+        progress=100,
+        requested_by=user,
     )
     made = Release.objects.create(
         study=site.study,
@@ -156,7 +162,14 @@ def release(site: Site, user: User) -> tuple[Release, Download]:
         file_name="a.zip",
         sha256="0" * 64,
         size=1,
-        manifest={},
+        manifest={
+            "protocol_versions": [{"number": 1, "label": "1.0", "sha256": "0" * 64}],
+            "sites": [{"code": site.code, "locked_at": "2026-06-01 00:00:00"}],
+            "trail": {"registry_participant": {"last": 0, "rows": 0}},
+            "files": [
+                {"name": "long.csv", "rows": 0, "columns": 9, "bytes": 1, "sha256": "0" * 64}
+            ],
+        },
         requested_by=user,
         reason="analysis",
     )
