@@ -232,18 +232,26 @@ STORAGES = {
 
 # API
 
+# `sites.access.api()` settles token, permission and site before a view runs.
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["registry.api.settled.Json"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["registry.api.settled.Settled"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["registry.api.settled.PerToken"],
+    "DEFAULT_THROTTLE_RATES": {"token": "600/min"},
+    "EXCEPTION_HANDLER": "registry.api.settled.handle",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Registry EDC",
+    "DESCRIPTION": "Participants, visits, forms, adverse events and datasets of one site.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "SCHEMA_PATH_PREFIX": "/api/{study}",
+    "COMPONENT_SPLIT_PATCH": False,
 }
 
 # Mail
@@ -286,6 +294,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": SWEEP_SECONDS,
         # A sweep that no worker took before the next one is due has nothing left to do.
         "options": {"expires": SWEEP_SECONDS},
+    },
+    "access-log-months": {
+        "task": "registry.tasks.access_partitions",
+        "schedule": 24 * 3600,
     },
 }
 

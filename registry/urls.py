@@ -8,7 +8,14 @@ each role.
 from allauth.account import urls as allauth
 from django.conf import settings
 from django.urls import include, path
+from drf_spectacular import views as schema
 
+from registry.api import datasets as api_datasets
+from registry.api import entries as api_entries
+from registry.api import events as api_events
+from registry.api import instruments as api_instruments
+from registry.api import participants as api_participants
+from registry.api import visits as api_visits
 from registry.views import (
     consent,
     entries,
@@ -21,13 +28,14 @@ from registry.views import (
     people,
     queries,
     queue,
+    releases,
     screening,
     study,
     styleguide,
     today,
     visits,
 )
-from sites.access import page, public
+from sites.access import api, page, public
 from sites.roles import Permission as P
 
 # What allauth may do here. Addresses are changed by an administrator, since the trail must say who
@@ -344,6 +352,22 @@ urlpatterns = [
         name="unlock_site",
     ),
     # Datasets
+    page(
+        "<slug:study>/datasets/",
+        releases.releases,
+        read=P.RELEASE,
+        write=P.RELEASE,
+        name="releases",
+    ),
+    page("<slug:study>/datasets/<int:number>/", releases.release, read=P.RELEASE, name="release"),
+    page(
+        "<slug:study>/datasets/<int:number>/download/",
+        releases.take,
+        read=P.RELEASE,
+        write=P.RELEASE,
+        name="release_download",
+    ),
+    page("<slug:study>/jobs/<uuid:pk>/", releases.job, read=P.RELEASE, name="job"),
     # People, sites, protocol, access
     page("<slug:study>/people/", people.people, read=P.SEE_STUDY, name="people"),
     page(
@@ -392,7 +416,110 @@ urlpatterns = [
         write=P.USE_API,
         name="token_revoke",
     ),
-    # API
+    # API: PATCH is a write like POST
+    api(
+        "api/schema/",
+        schema.SpectacularAPIView.as_view(),
+        read=P.SIGNED_IN,
+        name="api_schema",
+    ),
+    api(
+        "api/<slug:study>/participants/",
+        api_participants.participants,
+        read=P.SEE_DATA,
+        name="api_participants",
+    ),
+    api(
+        "api/<slug:study>/participants/<int:pk>/",
+        api_participants.participant,
+        read=P.SEE_DATA,
+        name="api_participant",
+    ),
+    api(
+        "api/<slug:study>/participants/<int:pk>/forms/<slug:instrument>/",
+        api_entries.entry_new,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="api_entry_new",
+    ),
+    api(
+        "api/<slug:study>/visits/",
+        api_visits.visits,
+        read=P.SEE_DATA,
+        name="api_visits",
+    ),
+    api(
+        "api/<slug:study>/visits/<int:pk>/",
+        api_visits.visit,
+        read=P.SEE_DATA,
+        name="api_visit",
+    ),
+    api(
+        "api/<slug:study>/entries/",
+        api_entries.entries,
+        read=P.SEE_DATA,
+        name="api_entries",
+    ),
+    api(
+        "api/<slug:study>/entries/<int:pk>/",
+        api_entries.entry,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="api_entry",
+    ),
+    api(
+        "api/<slug:study>/entries/<int:pk>/complete/",
+        api_entries.entry_complete,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="api_entry_complete",
+    ),
+    api(
+        "api/<slug:study>/instruments/",
+        api_instruments.instruments,
+        read=P.SEE_DATA,
+        name="api_instruments",
+    ),
+    api(
+        "api/<slug:study>/instruments/<slug:code>/",
+        api_instruments.instrument,
+        read=P.SEE_DATA,
+        name="api_instrument",
+    ),
+    api(
+        "api/<slug:study>/events/",
+        api_events.events,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="api_events",
+    ),
+    api(
+        "api/<slug:study>/events/<int:pk>/",
+        api_events.event,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="api_event",
+    ),
+    api(
+        "api/<slug:study>/releases/",
+        api_datasets.releases,
+        read=P.RELEASE,
+        write=P.RELEASE,
+        name="api_releases",
+    ),
+    api(
+        "api/<slug:study>/releases/<int:number>/download/",
+        api_datasets.release_download,
+        read=P.RELEASE,
+        write=P.RELEASE,
+        name="api_release_download",
+    ),
+    api(
+        "api/<slug:study>/jobs/<uuid:pk>/",
+        api_datasets.job,
+        read=P.RELEASE,
+        name="api_job",
+    ),
 ]
 
 if settings.DEBUG:

@@ -61,7 +61,7 @@ JOBS = {
 
 
 class Refused(Exception):
-    """An act that is not possible now: a sentence for the person who tried, and the field it is at."""
+    """An act that is not possible now: a sentence for the person, and the field it is about."""
 
     def __init__(self, sentence: str, field: str | None = None) -> None:
         super().__init__(sentence)
@@ -331,8 +331,9 @@ def _guarded(
     def wrapped(http_request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         request = cast(Request, http_request)
         wanted = read if request.method in READING else write
-        if wanted is None or request.method == "OPTIONS":
-            return HttpResponseNotAllowed([*READING, *(["POST"] if write else [])])
+        allowed = _methods(view, write)
+        if wanted is None or request.method not in allowed:
+            return HttpResponseNotAllowed(allowed)
         answer = sign_in(request)
         if answer is not None:
             return answer
@@ -366,6 +367,18 @@ def _guarded(
 
     wrapped.access = {"read": read, "write": write}  # type: ignore[attr-defined]
     return wrapped
+
+
+def _methods(view: View, write: Permission | None) -> list[str]:
+    """What a view can be asked: a page by GET and POST, an endpoint of the API by what it takes."""
+    endpoint = getattr(view, "cls", None)
+    taken = ["GET", "POST"]
+    if endpoint:
+        taken = [each for each in ("GET", "POST", "PATCH") if hasattr(endpoint, each.lower())]
+    return [
+        *(READING if "GET" in taken else ()),
+        *(each for each in taken if each != "GET" and write),
+    ]
 
 
 def refusal(error: Exception) -> str | None:

@@ -124,6 +124,8 @@ def made_at(site, user):
         "participants": person.pk,
         "visits": visit.pk,
         "entries": entry.pk,
+        "forms": "procedure",
+        "instruments": "nrs",
         "events": event.pk,
         "queries": query.pk,
         "consents": consent.pk,

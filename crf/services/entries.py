@@ -89,8 +89,14 @@ def missing_reasons(entry: Entry) -> dict[str, str]:
     return {item: about["missing"] for item, about in entry.meta.items() if "missing" in about}
 
 
-def add_entry(*, participant: Participant, instrument: str, by: Actor) -> Entry:
-    """A new row of a participant's log, or the participant's screening form."""
+def add_entry(
+    *, participant: Participant, instrument: str, op: uuid.UUID | None = None, by: Actor
+) -> Entry:
+    """A new row of a participant's log, or the participant's screening form.
+
+    With `op`, a repetition gets the same row again.
+    """
+    asked = _asked("add", participant.pk, instrument)
     if participant.voided_at:
         raise Refused(_("This participant was entered in error and is void."))
     version = version_at(participant.site)
@@ -100,18 +106,38 @@ def add_entry(*, participant: Participant, instrument: str, by: Actor) -> Entry:
         raise Refused(_("This form belongs to a visit."))
     if instrument in logs and not participant.enrolled_at:
         raise Refused(_("Please enrol the participant first."))
-    existing = participant.entries.filter(visit=None, instrument=instrument)
-    if instrument not in logs and existing.filter(voided_at=None).exists():
-        raise Refused(_("This form exists already."))
-    last = existing.aggregate(last=Max("number"))["last"]
     with acting(by):
-        return Entry.objects.create(
+        # One row at a time, so that two together don't get one number.
+        Participant.objects.select_for_update().get(pk=participant.pk)
+        done = Operation.objects.filter(user_id=by.user_id, op=op).first() if op else None
+        if done is not None:
+            return _added_before(done, asked)
+        existing = participant.entries.filter(visit=None, instrument=instrument)
+        if instrument not in logs and existing.filter(voided_at=None).exists():
+            raise Refused(_("This form exists already."))
+        last = existing.aggregate(last=Max("number"))["last"]
+        entry = Entry.objects.create(
             site_id=participant.site_id,
             participant=participant,
             instrument=instrument,
             number=(last or 0) + 1,
             version=version,
         )
+        if op is not None:
+            Operation.objects.create(
+                site_id=entry.site_id,
+                user_id=by.user_id,
+                op=op,
+                entry=entry,
+                answer={REQUEST: asked},
+            )
+    return entry
+
+
+def _added_before(done: Operation, asked: str) -> Entry:
+    if done.entry is None or done.answer.get(REQUEST) != asked:
+        raise Refused(_("This operation id was already used for something else."))
+    return done.entry
 
 
 def save_entry(
