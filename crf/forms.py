@@ -425,7 +425,7 @@ def _state(field: Field) -> tuple[str, str]:
     if field["missing"]:
         return "missed", _("no answer")
     return (
-        ("complete", _("answered"))
+        ("complete", pgettext("question", "answered"))
         if field["answered"]
         else ("expected", pgettext("question", "open"))
     )

@@ -8,7 +8,6 @@ Names and birth dates stay encrypted: of them only the fact of a change is shown
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from django.apps import apps
 from django.db import models
-from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from crf.definitions import definition_of
@@ -30,16 +29,8 @@ from crf.services.queries import message_text, question_text
 from registry.models import Participant, Visit
 from registry.protocol import Protocol
 from registry.services import protocol_of
+from sites.audit import role_word, source_word, who_wrote
 from sites.models import Site, User
-from sites.roles import Role
-
-SOURCES = {
-    "entry": "",
-    "import": gettext_lazy("import"),
-    "patient": gettext_lazy("participant"),
-    "API": gettext_lazy("API"),
-    "job": gettext_lazy("system"),
-}
 
 
 @dataclass(frozen=True)
@@ -299,9 +290,9 @@ class _People:
     users: Mapping[int, User]
     sites: Mapping[int, Site]
 
-    def name(self, user_id: int | None) -> str:
-        user = self.users.get(user_id or 0)
-        return str(user) if user else ""
+    @property
+    def names(self) -> dict[int, str]:
+        return {pk: str(user) for pk, user in self.users.items()}
 
     def zone(self, row: Any) -> Any:
         site = self.sites.get(getattr(row, "site_id", None) or 0)
@@ -322,12 +313,11 @@ def _people(rows: Iterable[Any]) -> _People:
 def _line(row: Any, people: _People, kind: str, subject: str) -> Change:
     """A change with all but what changed."""
     row.pk_of = row.id
-    job = row.history_actor.partition("job:")[2]
     site = people.sites.get(getattr(row, "site_id", None) or 0)
     return Change(
         at=row.history_date,
-        who=people.name(row.history_user_id) or (f"{_('System')} ({job})" if job else ""),
-        role=_roles(row.history_role),
+        who=who_wrote(row, people.names),
+        role=role_word(row.history_role),
         site=site.short if site else "",
         kind=kind,
         subject=subject or str(NAMES.get(kind, kind)),
@@ -335,17 +325,10 @@ def _line(row: Any, people: _People, kind: str, subject: str) -> Change:
         old="",
         new="",
         reason=row.history_change_reason or "",
-        source=str(SOURCES.get(row.history_source, row.history_source)),
+        source=source_word(row.history_source),
         captured_at=row.history_captured_at,
         order=row.history_id,
     )
-
-
-def _roles(text: str) -> str:
-    """The role in which somebody wrote; rows without a site keep one for each of their sites."""
-    found = sorted(set(json.loads(text).values())) if text.startswith("{") else [text]
-    labels = dict(Role.choices)
-    return ", ".join(str(labels.get(role, role)) for role in found if role)
 
 
 def newest_first(changes: Iterable[Change]) -> list[Change]:

@@ -7,11 +7,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from crf.history import SOURCES, Change
+from crf.history import Change
 from safety.display import LABELS, differences, text_of
 from safety.models import AdverseEvent, AEReview
-from sites.models import User
-from sites.roles import Role
+from sites.audit import names_of, role_word, source_word, who_wrote
 
 
 def changes_of(event: AdverseEvent) -> list[Change]:
@@ -19,7 +18,7 @@ def changes_of(event: AdverseEvent) -> list[Change]:
     states = list(AdverseEvent.history.filter(id=event.pk).order_by("history_id"))
     decisions = list(AEReview.history.filter(adverse_event_id=event.pk).order_by("history_id"))
     ids = {row.history_user_id for row in (*states, *decisions)}
-    names = {user.pk: str(user) for user in User.objects.filter(pk__in=ids)}
+    names = names_of(ids)
     found = [_change(event, first, names, _("Reported"), "", _all(first)) for first in states[:1]]
     for old, new in pairwise(states):
         found += [
@@ -41,11 +40,10 @@ def _all(state: Any) -> str:
 def _change(
     event: AdverseEvent, row: Any, names: dict[int, str], item: str, old: str, new: str
 ) -> Change:
-    known = row.history_role in Role.values
     return Change(
         at=row.history_date,
-        who=names.get(row.history_user_id, row.history_actor),
-        role=str(Role(row.history_role).label) if known else row.history_role,
+        who=who_wrote(row, names),
+        role=role_word(row.history_role),
         site=event.site.short,
         kind=row.instance_type._meta.label,
         subject="",
@@ -53,5 +51,5 @@ def _change(
         old=old,
         new=new,
         reason=row.history_change_reason or "",
-        source=str(SOURCES.get(row.history_source, row.history_source)),
+        source=source_word(row.history_source),
     )

@@ -18,7 +18,11 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db import connections, models, transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from simple_history.models import HistoricalRecords
+
+from sites.roles import Role
 
 SOURCES = ("entry", "import", "patient", "API", "job")
 
@@ -170,17 +174,42 @@ def changes(
                 found.append(
                     Change(
                         at=after.history_date,
-                        who=people.get(after.history_user_id, after.history_actor),
-                        role=after.history_role,
+                        who=who_wrote(after, people),
+                        role=role_word(after.history_role),
                         site=getattr(site, "short", ""),
                         item=str(label),
                         old=read(field_name, old),
                         new=read(field_name, new),
                         reason=after.history_change_reason or "",
-                        source=after.history_source,
+                        source=source_word(after.history_source),
                     )
                 )
     return found[::-1]
+
+
+SOURCE_WORDS: Mapping[str, Any] = {
+    "import": gettext_lazy("import"),
+    "patient": gettext_lazy("participant"),
+    "API": gettext_lazy("API"),
+}
+
+
+def who_wrote(record: Any, names: Mapping[int, str]) -> str:
+    """The printed name of the person, or which job of the system it was."""
+    job = record.history_actor.partition("job:")[2]
+    system = f"{_('System')} ({job})" if job else record.history_actor
+    return names.get(record.history_user_id, system)
+
+
+def role_word(text: str) -> str:
+    """The role in which somebody wrote; rows without a site keep one for each of their sites."""
+    found = sorted(set(json.loads(text).values())) if text.startswith("{") else [text]
+    return ", ".join(str(Role(role).label) for role in found if role in Role.values)
+
+
+def source_word(source: str) -> str:
+    """Where data came from, where that is not a page of this software or the system itself."""
+    return str(SOURCE_WORDS.get(source, ""))
 
 
 def names_of(user_ids: Collection[int | None]) -> dict[int, str]:

@@ -76,7 +76,7 @@ def make_accounts(study: Study, sites: dict[str, Site], by: Actor) -> None:
             username=username, name=name, email=f"{username}@example.org"
         )
         user.password = password
-        with acting(by, "demonstration account"):
+        with acting(by, "시연용 계정"):
             user.save()
             for role, code in roles:
                 site = sites[code] if code else None
