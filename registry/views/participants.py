@@ -35,6 +35,7 @@ from sites.models import AccessLog, Site
 from sites.roles import Permission
 
 PER_PAGE = 50
+SHOWN_TO = (Permission.ENTER, Permission.SIGN, Permission.SEE_ARM)
 STATES: dict[str, Q] = {
     "screening": Q(voided_at=None, failed_criteria__isnull=True, enrolled_at=None),
     "failed": Q(voided_at=None, failed_criteria__isnull=False),
@@ -179,55 +180,65 @@ def participant(request: Request, pk: int) -> HttpResponse:
     """One participant: where they stand, what is next, and every form, event and consent."""
     person = find(request, Participant, pk=pk)
     person.site = request.sites[person.site_id]
-    protocol, visits = protocol_of(person.version_id), list(person.visits.all())
+    visits = list(person.visits.all())
     for visit in visits:
         visit.participant = person
     entries, events = entries_of(person, visits), _events(person)
     signatures = list(Signature.objects.filter(participant=person).order_by("-signed_at", "-pk"))
     fits = signature_state([person.pk]).get(person.pk) if signatures else None
     around = Around(person.site.today(), is_locked(person.site), signature=fits)
-    allocation = Allocation.objects.filter(participant=person).first() if protocol.arms else None
-    step = work.next_step(
+    context = {
+        "person": person,
+        "around": around,
+        "grid": form_grid(request, visits, entries, around),
+        "own_forms": own_forms(request, person, entries, around),
+        "events": events,
+        "consents": consents_shown(person),
+        "withdrawals": list(person.withdrawals.order_by("withdrawn_on", "pk")),
+        "signatures": signatures,
+        "void_visits": [visit for visit in visits if visit.voided_at],
+        "void_entries": [(each, form_title(each)) for each in entries if each.voided_at],
+    }
+    queries = sum(each.open_queries for each in (*entries, *events))  # type: ignore[attr-defined]
+    context |= _standing(request, person, visits, entries, around, queries)
+    return render(request, "participants/participant.html", context)
+
+
+def _standing(
+    request: Request,
+    person: Participant,
+    visits: list[Visit],
+    entries: list[Entry],
+    around: Around,
+    queries: int,
+) -> dict[str, Any]:
+    """Where a participant stands, what is next, and what this person may do about it."""
+    protocol = protocol_of(person.version_id)
+    arms = bool(protocol.arms)
+    allocation = Allocation.objects.filter(participant=person).first() if arms else None
+    following = work.next_step(
         person,
         visits,
         entries,
         on=around.today,
-        allocated=allocation is not None or not protocol.arms,
-        queries=sum(each.open_queries for each in (*entries, *events)),
-        signature=fits,
+        allocated=allocation is not None or not arms,
+        queries=queries,
+        signature=around.signature,
     )
-    withdrawals = list(person.withdrawals.order_by("withdrawn_on", "pk"))
-    may, possible = (
-        _may(request, person.site_id),
-        acts(request, person, allocated=allocation is not None, locked=around.locked),
-    )
-    context = {
-        "person": person,
+    allocated = allocation is not None
+    possible = acts(request, person, allocated=allocated, locked=around.locked)
+    may = {each.name.lower(): request.may(each, person.site_id) for each in SHOWN_TO}
+    return {
         "state": work.STATES[person.state],
-        "next": step_shown(request, person, step, around),
+        "next": step_shown(request, person, following, around),
         "links": [each for each in possible if each.name in READ],
         "acts": [each for each in possible if each.name not in READ],
-        "grid": form_grid(request, visits, entries, around),
-        "own_forms": own_forms(request, person, entries, around),
         "failed": [protocol.criterion(code) for code in person.failed_criteria or ()],
-        "void_visits": [visit for visit in visits if visit.voided_at],
-        "void_entries": [(each, form_title(each)) for each in entries if each.voided_at],
         "end_reason": end_reason(person),
-        "events": events,
-        "consents": consents_shown(person),
-        "withdrawals": withdrawals,
         "arm": allocation and protocol.arm(allocation.arm).label,
-        "signatures": signatures,
-        "around": around,
         "may": may,
         "may_write": may["enter"] and not (around.locked or person.voided_at),
     }
-    return render(request, "participants/participant.html", context)
-
-
-def _may(request: Request, site_id: int) -> dict[str, bool]:
-    wanted = ("ENTER", "SEE_IDENTITY", "SIGN", "SEE_ARM", "SEE_TRAIL")
-    return {name.lower(): request.may(Permission[name], site_id) for name in wanted}
 
 
 def entries_of(person: Participant, visits: list[Visit]) -> list[Entry]:
@@ -244,7 +255,8 @@ def entries_of(person: Participant, visits: list[Visit]) -> list[Entry]:
     )
     by_key = {visit.pk: visit for visit in visits}
     for entry in entries:
-        entry.participant, entry.visit = person, by_key.get(entry.visit_id)
+        entry.participant = person
+        entry.visit = by_key.get(entry.visit_id) if entry.visit_id else None
     order = {code: n for n, code in enumerate(protocol_of(person.version_id).instruments)}
     return sorted(entries, key=lambda entry: order.get(entry.instrument, len(order)))
 

@@ -88,7 +88,7 @@ def _not_met(people: QuerySet[Participant]) -> list[tuple[Criterion, int]]:
     counted: Counted[tuple[int, str]] = Counted(
         (version, code)
         for version, codes in failures.values_list("version_id", "failed_criteria")
-        for code in codes
+        for code in codes or ()
     )
     return [
         (protocol_of(version).criterion(code), count)

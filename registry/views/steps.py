@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.translation import get_language, ngettext
@@ -98,7 +99,8 @@ def _answer(request: Request, person: Participant, step: Next, around: Around) -
     text = ngettext(
         "%(number)d query is not closed.", "%(number)d queries are not closed.", step.number
     ) % {"number": step.number}
-    url = f"{_url(request, 'queries')}?q={person.number}"
+    wanted = urlencode({"participant": person.number, "state": "unresolved"})
+    url = f"{_url(request, 'queries')}?{wanted}"
     return Shown(text, "warn", _("Open the queries"), url), P.SEE_DATA
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -201,7 +201,8 @@ def _reconsent(request: Request) -> list[WorkList]:
 def _to_review(request: Request) -> WorkList:
     sites = _sites(request, Permission.REVIEW_EVENTS)
     events = AdverseEvent.objects.valid().filter(site__in=sites, participant__voided_at=None)
-    waiting = queue.with_state(events).filter(state__in=queue.NEEDS_REVIEW)
+    needed = Q(state__in=queue.NEEDS_REVIEW)
+    waiting = queue.with_state(events).filter(needed)
     found = waiting.select_related("participant").order_by("-serious", "-grade", "reported_at")
     count, listed = _first(request, found) if sites else (0, [])
     lines = [
