@@ -60,7 +60,7 @@ def trigger_function(model: type[models.Model], site: str | None) -> str:
     values = ", ".join(f'r."{c}"' for c in kept)
     role = "current_setting('edc.role', true)"
     if site:
-        own = f"{role}::jsonb ->> (r.\"{site}\")::text"
+        own = f'{role}::jsonb ->> (r."{site}")::text'
         role = f"CASE WHEN {role} LIKE '{{%' THEN {own} ELSE {role} END"
     return f"""
 CREATE OR REPLACE FUNCTION edc_history_{table}() RETURNS trigger
