@@ -16,11 +16,17 @@ from django.template.loader import render_to_string
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
+from crf.display import MISSING_LABELS
 from crf.forms import Form
 
 # Control characters are taken out of every text before it is stored, so no value looks like a mark.
 _MARK = re.compile("\x01([^\x02]*)\x02")
-TEMPLATES = {"questions": "entries/_form.html", "list": "entries/_question_list.html"}
+TEMPLATES = {
+    "questions": "entries/_form.html",
+    "list": "entries/_question_list.html",
+    "after": "entries/_after.html",
+    "dialogs": "entries/_dialogs.html",
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,7 @@ _skeletons: dict[tuple[int, str, str, str], Skeleton] = {}
 def questions_html(
     form: Form, *, version_id: int, lang: str, around: Mapping[str, Any]
 ) -> dict[str, SafeString]:
-    """The questions and the list beside them. `around`: history_url, codes_url, quick, study."""
+    """The questions and what stands around them; `around` has what the page puts at `mark.…`."""
     values = _values(form, around)
     return {part: _skeleton(part, form, version_id, lang).filled(values) for part in TEMPLATES}
 
@@ -70,7 +76,8 @@ def notes_html(field: Mapping[str, Any], *, may_confirm: bool) -> SafeString:
 def _skeleton(part: str, form: Form, version_id: int, lang: str) -> Skeleton:
     key = (version_id, form.code, lang, part)
     if key not in _skeletons:
-        context = {"form": _marked(form), "mark": _Marks()}
+        reasons = [(code, str(label)) for code, label in MISSING_LABELS.items()]
+        context = {"form": _marked(form), "mark": _Marks(), "rest": reasons}
         _skeletons[key] = Skeleton.of(render_to_string(TEMPLATES[part], context))
     return _skeletons[key]
 
