@@ -199,6 +199,8 @@ def said_to(user: User, language: str, objects: dict[str, object]) -> dict[str, 
     browser.cookies[settings.LANGUAGE_COOKIE_NAME] = language
     pages = {}
     for name, (path, _view) in OURS.items():
+        if path.startswith("api/"):
+            continue
         answer = browser.get(fill(path, objects))
         if answer.status_code == 200 and answer.headers["Content-Type"].startswith("text/html"):
             shown = Shown(language)
@@ -209,7 +211,9 @@ def said_to(user: User, language: str, objects: dict[str, object]) -> dict[str, 
 
 @pytest.fixture
 def objects(coordinator, jss):
-    return made_at(jss, coordinator) | {"forms": "deviation", "history": "pain", "codes": "kcd"}
+    found = made_at(jss, coordinator)
+    named = {"forms": "deviation", "history": "pain", "codes": "kcd"}
+    return {"datasets": found["releases"], **named, **found}
 
 
 @cache
