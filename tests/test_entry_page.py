@@ -407,6 +407,9 @@ def test_a_row_of_a_log_is_begun_by_a_post(form: Any, browser_of: Client, jss: S
     answer = browser_of.post(new)
     assert answer.status_code == 302
     assert browser_of.get(answer["Location"]).status_code == 200
+    twice = {"op": str(uuid.uuid4())}
+    rows = {browser_of.post(new, twice)["Location"] for _time in range(2)}
+    assert len(rows - {answer["Location"]}) == 1
     assert browser_of.post(new.replace("procedure", "nrs")).status_code == 422
 
 

@@ -139,9 +139,8 @@ def of_json(body: bytes) -> tuple[Sent, dict[str, Any]] | None:
     texts = [*message.get("missing", {}).values(), *message.get("reasons", {}).values()]
     if not all(text is None or isinstance(text, str) for text in texts):
         return None
-    try:
-        op = uuid.UUID(str(message["op"])) if message.get("op") else None
-    except ValueError:
+    op = operation(message.get("op"))
+    if message.get("op") and op is None:
         return None
     sent = Sent(
         changes=message.get("changes", {}),
@@ -152,6 +151,14 @@ def of_json(body: bytes) -> tuple[Sent, dict[str, Any]] | None:
         captured_at=_captured(message.get("captured_at")),
     )
     return sent, message
+
+
+def operation(text: Any) -> uuid.UUID | None:
+    """The operation id that a page carried, if it did."""
+    try:
+        return uuid.UUID(str(text)) if text else None
+    except ValueError:
+        return None
 
 
 def _captured(text: Any) -> dt.datetime | None:
