@@ -178,7 +178,7 @@ def changes(
                         role=role_word(after.history_role),
                         site=getattr(site, "short", ""),
                         item=str(label),
-                        old=read(field_name, old),
+                        old=read(field_name, old) if before else "",
                         new=read(field_name, new),
                         reason=after.history_change_reason or "",
                         source=source_word(after.history_source),
