@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from crf.models import Entry, Lock
@@ -432,6 +433,20 @@ def test_nothing_is_kept_in_the_browser(opened: Any, begun: Any, jss: Site) -> N
     kept = page.evaluate("[{...localStorage}, {...sessionStorage}]")
     assert kept[0] == {}
     assert set(kept[1]) <= {"htmx-current-path-for-history"}  # an address, no data
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_keeps_anybody_out(opened: Any, width: int, scheme: str) -> None:
+    page = opened("baseline")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(color_scheme=scheme)
+    page.fill("#f-height", "120")
+    page.keyboard.press("Tab")
+    expect(page.locator("#q-height .check")).to_be_visible()
+    page.locator("#q-weight summary").click()
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("width", [1280, 820, 390])
