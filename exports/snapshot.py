@@ -74,6 +74,9 @@ class Snapshot:
 def snapshot(sites: Iterable[int]) -> Iterator[Snapshot]:
     """Open the transaction; not inside another one, which would have a moment of its own."""
     wrapper = connections["default"]
+    # A connection that went stale is replaced now: later it would be replaced without a word, by
+    # one that knows nothing of the isolation that is set below.
+    wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     raw: Connection[Any] = wrapper.connection
     raw.isolation_level, raw.read_only = IsolationLevel.REPEATABLE_READ, True
@@ -84,6 +87,9 @@ def snapshot(sites: Iterable[int]) -> Iterator[Snapshot]:
                 # One reader that sorts and joins whole tables; compiling hundreds of columns would
                 # take longer than reading them.
                 cursor.execute("SET LOCAL work_mem = '64MB'; SET LOCAL jit = off")
+                cursor.execute("SHOW transaction_isolation")
+                if cursor.fetchone() != ("repeatable read",):
+                    raise RuntimeError("a dataset is read in one REPEATABLE READ transaction")
             yield Snapshot(raw, scope)
     finally:
         if not raw.closed:

@@ -98,7 +98,10 @@ def request_job(*, study: Study, kind: str, params: Mapping[str, Any], by: Actor
 
 def _send(job_id: uuid.UUID) -> None:
     try:
-        current_app.send_task(TASK, [str(job_id)])
+        with current_app.connection_for_write() as broker:
+            # Left alone it would try for six seconds while somebody waits for a page.
+            broker.ensure_connection(max_retries=1, interval_start=0)
+            current_app.send_task(TASK, [str(job_id)], connection=broker)
     except Exception as error:  # whatever keeps the broker away: the row stands, the sweeper sends
         logger.warning("job %s waits for the sweeper: %s", job_id, type(error).__name__)
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import kombu.pools
 import psutil
 import pytest
 import redis
@@ -148,15 +147,8 @@ def queue() -> Iterator[str]:
 def sending_to(url: str) -> Iterator[None]:
     """Let this process send its messages there."""
     before = current_app.conf.broker_url
-    _connect(url)
+    current_app.conf.update(broker_url=url, broker_write_url=url)
     try:
         yield
     finally:
-        _connect(before)
-
-
-def _connect(url: str) -> None:
-    current_app.conf.update(broker_url=url, broker_read_url=url, broker_write_url=url)
-    kombu.pools.reset()
-    current_app._pool = None
-    current_app.amqp._producer_pool = None
+        current_app.conf.update(broker_url=before, broker_write_url=before)

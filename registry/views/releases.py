@@ -84,7 +84,7 @@ def take(request: Request, number: int) -> HttpResponseBase:
     except Refused as refused:
         put(form, refused)
         return _page(request, found, form, status=422)
-    show(request, participants_of(found))
+    show(request, participants_of(found).iterator())
     downloaded(request)
     file = artefact(found.sha256).open("rb")
     return FileResponse(file, as_attachment=True, filename=found.file_name)
