@@ -146,9 +146,8 @@ def form_for(entry: Entry, lang: str, typed: Typed | None = None) -> Form:
 
 def base_of(entry: Entry) -> dict[str, Any]:
     """Item → the stored answer, or {"missing": reason}; items with neither are left out."""
-    return entry.answers | {
-        item: {"missing": code} for item, code in missing_reasons(entry).items()
-    }
+    marked = {item: {"missing": code} for item, code in missing_reasons(entry).items()}
+    return {**entry.answers, **marked}
 
 
 def notes_of(
@@ -335,7 +334,7 @@ def _section(section: Any, filled: Mapping[str, Field], lang: str) -> dict[str, 
 
 def _group(group: Group, filled: Mapping[str, Field], lang: str) -> dict[str, Any]:
     """Rows that hold something, and one more to fill; the others wait until they are needed."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     last = 0
     for number, copy in enumerate(group.copies, start=1):
         fields = [filled[item.code] for item in copy]

@@ -109,7 +109,9 @@ def add_entry(
     with acting(by):
         # One row at a time, so that two together don't get one number.
         Participant.objects.select_for_update().get(pk=participant.pk)
-        done = Operation.objects.filter(user_id=by.user_id, op=op).first() if op else None
+        # Ids are unique per person; a job, which is none, has no use for one.
+        own = Operation.objects.filter(user_id=by.user_id or 0, op=op)
+        done = own.first() if op else None
         if done is not None:
             return _added_before(done, asked)
         existing = participant.entries.filter(visit=None, instrument=instrument)
@@ -123,7 +125,7 @@ def add_entry(
             number=(last or 0) + 1,
             version=version,
         )
-        if op is not None:
+        if op is not None and by.user_id is not None:
             Operation.objects.create(
                 site_id=entry.site_id,
                 user_id=by.user_id,
@@ -206,7 +208,7 @@ def save_entry(
         else:
             queries = current_queries(entry) if earlier.has_queries else []
         _describe(saved, entry, instrument, judgement, queries)
-        if op is not None and not (strict and refused):
+        if op is not None and by.user_id is not None and not (strict and refused):
             Operation.objects.create(
                 site_id=entry.site_id,
                 user_id=by.user_id,

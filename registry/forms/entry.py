@@ -70,13 +70,13 @@ def of_page(post: QueryDict, instrument: Instrument, today: dt.date) -> Sent:
     for code in (*sent.changes, *sent.missing):
         sent.base.setdefault(code, None)  # the page showed it empty
     for name in post:
-        if name.startswith("confirm.") and post[name].strip():
-            sent.confirming[name.removeprefix("confirm.")] = post[name]
+        if name.startswith("confirm.") and (text := post.get(name, "")).strip():
+            sent.confirming[name.removeprefix("confirm.")] = text
     token = post.get("op", "")
     # Sent twice, the page has one operation id; sent again with other answers, another.
     content = {key: post.getlist(key) for key in post if key != "csrfmiddlewaretoken"}
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
-    sent.op = uuid.uuid5(uuid.NAMESPACE_URL, f"{token}\n{text}") if token else None
+    whole = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    sent.op = uuid.uuid5(uuid.NAMESPACE_URL, f"{token}\n{whole}") if token else None
     return sent
 
 

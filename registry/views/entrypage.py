@@ -117,7 +117,7 @@ def siblings(record: Entry) -> list[Entry]:
         return []
     order = [form.instrument for form in _forms_of(record)]
     found = (
-        Entry.objects.filter(visit_id=record.visit_id, voided_at=None, cancelled_at=None)
+        Entry.objects.filter(visit=record.visit, voided_at=None, cancelled_at=None)
         .only("instrument", "started_at", "completed_at", "voided_at", "cancelled_at")
         .order_by()
     )
@@ -150,7 +150,7 @@ def entry_page(
     titles = definition_of(record.version_id).instruments
     place = next((n for n, each in enumerate(forms) if each.pk == record.pk), 0)
     study = request.study.code
-    context = {
+    context: dict[str, Any] = {
         "entry": record,
         "participant": record.participant,
         "visit": record.visit,

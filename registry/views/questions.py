@@ -147,7 +147,7 @@ def _marked(form: Form) -> dict[str, Any]:
 
 def _values(form: Form, around: Mapping[str, Any]) -> dict[str, str]:
     """Mark → what this entry has there. Codes are slugs; everything else is escaped here."""
-    values = {name: conditional_escape(value) for name, value in around.items()}
+    values: dict[str, str] = {name: conditional_escape(value) for name, value in around.items()}
     for each in form.fields:
         code, text = each["code"], each["text"]
         values[f"{code}.marks"] = each["marks"]
