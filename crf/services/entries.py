@@ -110,8 +110,8 @@ def add_entry(
         # One row at a time, so that two together don't get one number.
         Participant.objects.select_for_update().get(pk=participant.pk)
         # Ids are unique per person; a job, which is none, has no use for one.
-        own = Operation.objects.filter(user_id=by.user_id or 0, op=op)
-        done = own.first() if op else None
+        own = Operation.objects.filter(user_id=by.user_id or 0)
+        done = own.filter(op=op).first() if op else None
         if done is not None:
             return _added_before(done, asked)
         existing = participant.entries.filter(visit=None, instrument=instrument)
