@@ -48,8 +48,7 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     here = request.resolver_match.view_name if request.resolver_match else ""
     held = _permissions(places[study.code])
     if P.SEE_DATA in held:
-        if _exists("participants", study.code):
-            around["search_url"] = reverse("participants", args=[study.code])
+        around["search_url"] = reverse("participants", args=[study.code])
         around["search_query"] = request.GET.get("q", "")
     if P.USE_API in held:
         around["tokens_url"] = reverse("tokens", args=[study.code])
@@ -64,29 +63,15 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
                 "current": name == here,
             }
             for name, label, icon, permission in MENU
-            if permission in held and _exists(name, study.code)
+            if permission in held
         ],
     }
-
-
-def _exists(name: str, code: str) -> bool:  # until every route is there
-    from django.urls import NoReverseMatch
-
-    try:
-        reverse(name, args=[code])
-    except NoReverseMatch:
-        return False
-    return True
 
 
 def start_of(place: Place) -> str:
     """The name of the first page that this person's roles open in a study."""
     held = _permissions(place)
-    return next(
-        name
-        for name, _label, _icon, permission in MENU
-        if permission in held and _exists(name, place.code)
-    )
+    return next(name for name, _label, _icon, permission in MENU if permission in held)
 
 
 def _permissions(place: Place) -> frozenset[P]:

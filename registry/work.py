@@ -22,8 +22,7 @@ from crf.models import Entry, Query, Signature, Verification
 from crf.workflow import Around, State, Status, due_state, state_of
 from registry.models import Consent, Participant, Visit
 from registry.protocol import ConsentDefinition, ConsentVersion
-from registry.services import protocol_of, version_at
-from sites.access import Refused
+from registry.services import protocol_of, versions_at
 from sites.models import Site
 
 SOON = dt.timedelta(days=7)  # a visit whose window opens within these days is due soon
@@ -219,11 +218,11 @@ def reconsent(sites: Iterable[Site], on: dt.date | None = None) -> list[Renewal]
     """
     sites_of: dict[tuple[int, str, str], list[int]] = defaultdict(list)
     found = {}
+    sites = list(sites)
+    versions = versions_at(sites, on) if sites else {}
     for site in sites:
-        day = on or site.today()
-        try:
-            version_id = version_at(site, day).pk
-        except Refused:
+        day, version_id = on or site.today(), versions.get(site.pk)
+        if version_id is None:
             continue
         for consent in protocol_of(version_id).consents:
             in_force = consent.valid_on(day)

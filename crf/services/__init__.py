@@ -12,7 +12,13 @@ from crf.services.entries import (
 )
 from crf.services.locking import Blocker, blocker_counts, blockers, is_locked, lock, unlock
 from crf.services.queries import answer_query, ask_query, close_query, reopen_query
-from crf.services.review import sign, signature_digest, signature_state, verify
+from crf.services.review import (
+    sign,
+    signature_digest,
+    signature_state,
+    signatures_of,
+    verify,
+)
 
 __all__ = [
     "Blocker",
@@ -34,6 +40,7 @@ __all__ = [
     "sign",
     "signature_digest",
     "signature_state",
+    "signatures_of",
     "unlock",
     "verify",
     "void_entry",

@@ -39,6 +39,22 @@ SELECT participant_id,
   encode(sha256(convert_to(string_agg(line, E'\\n' ORDER BY line COLLATE "C"), 'UTF8')), 'hex')
 FROM covered GROUP BY participant_id
 """
+_SIGNED = "ARRAY(SELECT participant_id FROM newest)"  # empty, nothing of a digest is read
+_STATES = f"""
+WITH newest AS (
+  SELECT DISTINCT ON (participant_id) participant_id, digest FROM crf_signature
+  WHERE participant_id = ANY(%(ids)s) ORDER BY participant_id, signed_at DESC, id DESC
+)
+SELECT participant_id, newest.digest = now.digest
+FROM newest JOIN ({_DIGESTS.replace("%(ids)s", _SIGNED)}) AS now (participant_id, digest)
+USING (participant_id)
+"""  # noqa: S608
+# The digest is a subquery of its own: worked out once, and only where there is a signature.
+_SIGNATURES = f"""
+SELECT signature.*, digest = (SELECT now FROM ({_DIGESTS}) AS found (participant_id, now)) AS fits
+FROM crf_signature AS signature WHERE participant_id = ANY(%(ids)s)
+ORDER BY signed_at DESC, id DESC
+"""  # noqa: S608
 
 
 def signature_digests(participants: Iterable[int]) -> dict[int, str]:
@@ -55,13 +71,16 @@ def signature_digest(participant: Participant) -> str:
 def signature_state(participants: Iterable[int]) -> dict[int, bool]:
     """Participant id → whether the newest signature still fits; unsigned ones are left out."""
     ids = list(participants)
-    newest = dict(
-        Signature.objects.filter(participant_id__in=ids)
-        .order_by("signed_at", "id")
-        .values_list("participant_id", "digest")
-    )
-    now = signature_digests(newest)
-    return {participant: now.get(participant) == digest for participant, digest in newest.items()}
+    if not ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_STATES, {"ids": ids})
+        return dict(cursor.fetchall())
+
+
+def signatures_of(participant: Participant) -> list[Signature]:
+    """A participant's signatures, the newest first, each with `fits`: nothing changed since."""
+    return list(Signature.objects.raw(_SIGNATURES, {"ids": [participant.pk]}))
 
 
 def sign(

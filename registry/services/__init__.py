@@ -22,7 +22,15 @@ from registry.services.participants import (
     withdraw,
 )
 from registry.services.schedule import add_visit, mark_missed, record_visit, void_visit
-from registry.services.study import Published, approve, protocol_of, publish, version_at
+from registry.services.study import (
+    Published,
+    approve,
+    approved_at,
+    protocol_of,
+    publish,
+    version_at,
+    versions_at,
+)
 
 __all__ = [
     "Changes",
@@ -35,6 +43,7 @@ __all__ = [
     "add_visit",
     "allocate",
     "approve",
+    "approved_at",
     "assess",
     "change_drivers",
     "consent",
@@ -48,6 +57,7 @@ __all__ = [
     "record_visit",
     "screen",
     "version_at",
+    "versions_at",
     "void_consent",
     "void_participant",
     "void_visit",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from django.db.models import OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from registry.models import Counter, ProtocolVersion, SiteApproval
@@ -113,6 +115,25 @@ def approve(
         return SiteApproval.objects.create(
             site=site, version=version, approved_on=approved_on, reference=reference
         )
+
+
+def approved_at(sites: Iterable[Site]) -> QuerySet[SiteApproval]:
+    """Approvals in force today at the site of an outer row, which is one of `sites`."""
+    here = Q(pk__in=[])
+    for site in sites:
+        here |= Q(site_id=site.pk, approved_on__lte=site.today())
+    return SiteApproval.objects.filter(here, site=OuterRef("site")).order_by("-version__number")
+
+
+def versions_at(sites: Iterable[Site], on: dt.date | None = None) -> dict[int, int]:
+    """Site id → the id of what `version_at` gives; sites without an approval are left out."""
+    days = {site.pk: on or site.today() for site in sites}
+    approved = (
+        SiteApproval.objects.filter(site_id__in=days)
+        .order_by("version__number")
+        .values_list("site_id", "approved_on", "version_id")
+    )
+    return {site: version for site, day, version in approved if day <= days[site]}
 
 
 def version_at(site: Site, on: dt.date | None = None) -> ProtocolVersion:

@@ -117,7 +117,8 @@ def consents(request: Request, pk: int) -> HttpResponse:
     """Every consent of a participant, also void ones; a further one, and the void of one."""
     person = find(request, Participant, pk=pk)
     person.site = request.sites.get(person.site_id, person.site)
-    protocol, today = protocol_of(version_at(person.site)), person.site.today()
+    version, today = version_at(person.site), person.site.today()
+    protocol = protocol_of(version)
     data = posted(request)
     voiding = data is not None and "void" in data
     form = ConsentForm(None if voiding else data, protocol=protocol, today=today)
@@ -133,7 +134,7 @@ def consents(request: Request, pk: int) -> HttpResponse:
         "reason": reason,
         "voiding": request.POST.get("void"),
         "records": [(each, labels.get(each.kind)) for each in person.consents.all()],
-        "waiting": [each for each in consents_shown(person) if each.renew],
+        "waiting": [each for each in consents_shown(person, version) if each.renew],
         "withdrawals": list(person.withdrawals.order_by("withdrawn_on", "pk")),
         "may_enter": request.may(Permission.ENTER, person.site_id) and not person.voided_at,
     }

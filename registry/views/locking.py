@@ -33,7 +33,7 @@ from sites.models import Site
 
 def sign_participant(request: Request, pk: int) -> HttpResponse:
     """Everything that the signature covers on one page, then the signature itself."""
-    participant = find(request, Participant.objects.select_related("site", "version"), pk=pk)
+    participant = find(request, Participant.objects.select_related("site"), pk=pk)
     # Taken before anything is read: what changes while the page is made can't be signed unseen.
     digest = signature_digest(participant)
     form = SignForm(request.POST or None, initial={"digest": digest})

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Exists, OuterRef, Q, Sum
+from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
-from crf.models import Entry, Lock, Query, Signature, Verification
-from crf.services import is_locked, signature_state
+from crf.models import Entry, Lock, Query, Verification
+from crf.services import signatures_of
 from crf.workflow import Around
 from registry import identity, work
 from registry.forms import posted
 from registry.forms.participants import ChartForm
 from registry.models import Allocation, Counter, Identity, Participant, Visit
-from registry.services import protocol_of
+from registry.services import approved_at, protocol_of
 from registry.services.participants import person_of
 from registry.views.grids import (
     form_grid,
@@ -136,7 +136,6 @@ class _Pages(Paginator):  # type: ignore[type-arg]
 
 
 def _page(request: Request, chosen: _Chosen) -> Page[Participant]:
-    locked = Lock.objects.filter(site=OuterRef("site"), released_at=None)
     listed = rows(request, Participant).filter(site__in=chosen.sites)
     if chosen.state:
         listed = listed.filter(STATES[chosen.state])
@@ -145,9 +144,13 @@ def _page(request: Request, chosen: _Chosen) -> Page[Participant]:
         listed = listed.filter(Exists(open_work.filter(participant=OuterRef("pk"))))
     if chosen.number:
         listed = listed.filter(_numbered(request, chosen.number))
-    pages = _Pages(listed.annotate(site_locked=Exists(locked)).order_by("-pk"), PER_PAGE)
+    pages = _Pages(listed.annotate(site_locked=_locked()).order_by("-pk"), PER_PAGE)
     pages.known = _recorded(chosen.sites) if chosen.whole else None
     return pages.get_page(request.GET.get("page"))
+
+
+def _locked() -> Exists:
+    return Exists(Lock.objects.filter(site=OuterRef("site"), released_at=None))
 
 
 def _recorded(sites: list[Site]) -> int:
@@ -178,22 +181,27 @@ def _by_chart(request: Request, chart_number: str) -> Identity | None:
 
 def participant(request: Request, pk: int) -> HttpResponse:
     """One participant: where they stand, what is next, and every form, event and consent."""
-    person = find(request, Participant, pk=pk)
+    arm = Allocation.objects.filter(participant=OuterRef("pk")).values("arm")
+    version = approved_at(request.sites.values()).values("version")[:1]
+    found = Participant.objects.annotate(
+        site_locked=_locked(), arm=Subquery(arm), version_here=Subquery(version)
+    )
+    person = find(request, found, pk=pk)
     person.site = request.sites[person.site_id]
-    visits = list(person.visits.all())
+    visits = list(person.visits.order_by("day", "number", "pk"))
     for visit in visits:
         visit.participant = person
     entries, events = entries_of(person, visits), _events(person)
-    signatures = list(Signature.objects.filter(participant=person).order_by("-signed_at", "-pk"))
-    fits = signature_state([person.pk]).get(person.pk) if signatures else None
-    around = Around(person.site.today(), is_locked(person.site), signature=fits)
+    signatures = signatures_of(person)
+    fits = signatures[0].fits if signatures else None  # type: ignore[attr-defined]
+    around = Around(person.site.today(), person.site_locked, signature=fits)  # type: ignore[attr-defined]
     context = {
         "person": person,
         "around": around,
         "grid": form_grid(request, visits, entries, around),
         "own_forms": own_forms(request, person, entries, around),
         "events": events,
-        "consents": consents_shown(person),
+        "consents": consents_shown(person, person.version_here or person.version_id),  # type: ignore[attr-defined]
         "withdrawals": list(person.withdrawals.order_by("withdrawn_on", "pk")),
         "signatures": signatures,
         "void_visits": [visit for visit in visits if visit.voided_at],
@@ -215,17 +223,17 @@ def _standing(
     """Where a participant stands, what is next, and what this person may do about it."""
     protocol = protocol_of(person.version_id)
     arms = bool(protocol.arms)
-    allocation = Allocation.objects.filter(participant=person).first() if arms else None
+    arm = person.arm if arms else None  # type: ignore[attr-defined]
     following = work.next_step(
         person,
         visits,
         entries,
         on=around.today,
-        allocated=allocation is not None or not arms,
+        allocated=arm is not None or not arms,
         queries=queries,
         signature=around.signature,
     )
-    allocated = allocation is not None
+    allocated = arm is not None
     possible = acts(request, person, allocated=allocated, locked=around.locked)
     may = {each.name.lower(): request.may(each, person.site_id) for each in SHOWN_TO}
     return {
@@ -235,7 +243,7 @@ def _standing(
         "acts": [each for each in possible if each.name not in READ],
         "failed": [protocol.criterion(code) for code in person.failed_criteria or ()],
         "end_reason": end_reason(person),
-        "arm": allocation and protocol.arm(allocation.arm).label,
+        "arm": arm and protocol.arm(arm).label,
         "may": may,
         "may_write": may["enter"] and not (around.locked or person.voided_at),
     }
@@ -263,7 +271,8 @@ def entries_of(person: Participant, visits: list[Visit]) -> list[Entry]:
 
 def _events(person: Participant) -> list[AdverseEvent]:
     open_queries = Count("queries", filter=~Q(queries__state=Query.State.CLOSED))
-    return list(AdverseEvent.objects.filter(participant=person).annotate(open_queries=open_queries))
+    events = AdverseEvent.objects.filter(participant=person).order_by("number")
+    return list(events.annotate(open_queries=open_queries))
 
 
 def identity_shown(request: Request, pk: int) -> HttpResponse:

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from crf.definitions import instrument_of
 from crf.workflow import Around, Status, due_state
 from registry.display import visit_title
-from registry.models import Consent, Participant
+from registry.models import Consent, Participant, ProtocolVersion
 from registry.protocol import ConsentDefinition, Text
-from registry.services import protocol_of, version_at
+from registry.services import protocol_of
 from registry.work import Next, Step, renewal
 from sites.access import Request
 from sites.roles import Permission as P
@@ -208,11 +208,11 @@ class ConsentShown:
     renew: str
 
 
-def consents_shown(person: Participant) -> list[ConsentShown]:
-    """Each kind of consent that the site asks for now, in the protocol's order."""
+def consents_shown(person: Participant, version: ProtocolVersion | int) -> list[ConsentShown]:
+    """Each kind of consent that `version`, in force at the site, asks for, in its order."""
     given = {each.kind: each for each in person.consents.filter(voided_at=None)}
     shown = []
-    for definition in protocol_of(version_at(person.site)).consents:
+    for definition in protocol_of(version).consents:
         latest = given.get(definition.kind)
         renew = renewal(person, definition, latest, person.site.today())
         shown.append(ConsentShown(definition, latest, renew.version if renew else ""))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet, Value, Window
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -56,12 +58,12 @@ class WorkList:
 
 def today(request: Request) -> HttpResponse:
     """Lists of open work; an empty one is not shown, and a page without any says so."""
-    own = [_queries(request), _to_review(request), _to_sign(request)]
-    lists = [_unfinished(request), _undecided(request), *_reconsent(request)]
+    visits, people = _visits(request), _people(request)
+    own = [_queries(request), _to_review(request), people.pop("sign")]
     if request.may(Permission.ENTER):
-        lists = [*_visits(request), *own, *lists]
+        lists = [*visits, *own, _unfinished(request), *people.values()]
     else:
-        lists = [*own, *_visits(request)]
+        lists = [*own, *visits]
     context = {
         "lists": [each for each in lists if each.count],
         "may_enter": request.may(Permission.ENTER),
@@ -80,21 +82,41 @@ def _url(request: Request, name: str, *keys: Any) -> str:
 
 def _first(request: Request, found: QuerySet[Any]) -> tuple[int, list[Any]]:
     """How many there are, and the first of them, which are shown."""
-    listed = list(found[: LISTED + 1])
-    count = len(listed) if len(listed) <= LISTED else found.count()
-    show(request, listed[:LISTED])
-    return count, listed[:LISTED]
+    return _firsts(request, {"": found})[""]
+
+
+def _firsts(
+    request: Request, lists: Mapping[str, QuerySet[Any]]
+) -> dict[str, tuple[int, list[Any]]]:
+    """The same for lists of one model, in one statement: to sort them they are read anyway."""
+    parts = [
+        found.annotate(among=Value(name), there_are=Window(Count("*")))[:LISTED]
+        for name, found in lists.items()
+    ]
+    listed: dict[str, list[Any]] = defaultdict(list)
+    for record in parts[0].union(*parts[1:], all=True) if parts[1:] else parts[0]:
+        listed[record.among].append(record)
+    for records in listed.values():
+        show(request, records)
+    return {
+        name: (listed[name][0].there_are if listed[name] else 0, listed[name]) for name in lists
+    }
 
 
 def _visits(request: Request) -> list[WorkList]:
     sites, label = list(request.sites.values()), words()
-    lists = []
-    for name, title, tone, found in (
-        ("overdue", _("Visits overdue"), "late", work.overdue(sites)),
-        ("due", _("Visits due now"), "warn", work.due(sites)),
-        ("due_soon", _("Visits due within a week"), "calm", work.due_soon(sites)),
+    found = {
+        "overdue": work.overdue(sites),
+        "due": work.due(sites),
+        "due_soon": work.due_soon(sites),
+    }
+    firsts, lists = _firsts(request, found), []
+    for name, title, tone in (
+        ("overdue", _("Visits overdue"), "late"),
+        ("due", _("Visits due now"), "warn"),
+        ("due_soon", _("Visits due within a week"), "calm"),
     ):
-        count, visits = _first(request, found)
+        count, visits = firsts[name]
         lines = [_visit_line(request, visit, name, label) for visit in visits]
         more = "" if name == "due_soon" else f"{_url(request, 'participants')}?need={name}"
         lists.append(WorkList(name, title, "calendar", tone, count, lines, more))
@@ -172,9 +194,24 @@ def _person_line(request: Request, name: str, person: Participant, what: Any, wh
     return Line(site, _url(request, name, person.pk), person.number, str(what), when=str(when))
 
 
-def _undecided(request: Request) -> WorkList:
-    found = work.undecided(_sites(request, Permission.ENTER))
-    count, people = _first(request, found)
+def _people(request: Request) -> dict[str, WorkList]:
+    """The lists of participants: to sign, to decide on, and to ask again."""
+    entering = _sites(request, Permission.ENTER)
+    renewals = {f"reconsent {n}": each for n, each in enumerate(work.reconsent(entering))}
+    found = {
+        "sign": work.unsigned(_sites(request, Permission.SIGN)),
+        "screening": work.undecided(entering),
+        **{name: each.participants for name, each in renewals.items()},
+    }
+    firsts = _firsts(request, found)
+    return {
+        "sign": _to_sign(request, *firsts["sign"]),
+        "screening": _undecided(request, *firsts["screening"]),
+        **{name: _reconsent(request, each, *firsts[name]) for name, each in renewals.items()},
+    }
+
+
+def _undecided(request: Request, count: int, people: list[Participant]) -> WorkList:
     lines = [
         _person_line(request, "participant", each, work.STATES[each.state], each.consented_on)
         for each in people
@@ -183,19 +220,16 @@ def _undecided(request: Request) -> WorkList:
     return WorkList("screening", _("In screening"), "check", "info", count, lines, url)
 
 
-def _reconsent(request: Request) -> list[WorkList]:
-    lists = []
-    for each in work.reconsent(_sites(request, Permission.ENTER)):
-        count, people = _first(request, each.participants)
-        kind = each.consent.label.get(get_language() or "ko")
-        said = {"consent": kind, "version": each.version.version}
-        title = _("New consent form: %(consent)s %(version)s") % said
-        lines = [
-            _person_line(request, "consents", person, kind, person.consented_on)
-            for person in people
-        ]
-        lists.append(WorkList("reconsent", title, "consent", "warn", count, lines))
-    return lists
+def _reconsent(
+    request: Request, renewal: work.Renewal, count: int, people: list[Participant]
+) -> WorkList:
+    kind = renewal.consent.label.get(get_language() or "ko")
+    said = {"consent": kind, "version": renewal.version.version}
+    title = _("New consent form: %(consent)s %(version)s") % said
+    lines = [
+        _person_line(request, "consents", person, kind, person.consented_on) for person in people
+    ]
+    return WorkList("reconsent", title, "consent", "warn", count, lines)
 
 
 def _to_review(request: Request) -> WorkList:
@@ -220,9 +254,7 @@ def _to_review(request: Request) -> WorkList:
     return WorkList("events", title, "ae", "danger", count, lines, url)
 
 
-def _to_sign(request: Request) -> WorkList:
-    found = work.unsigned(_sites(request, Permission.SIGN))
-    count, people = _first(request, found)
+def _to_sign(request: Request, count: int, people: list[Participant]) -> WorkList:
     lines = [
         _person_line(request, "sign", person, work.STATES[person.state], person.enrolled_on)
         for person in people
