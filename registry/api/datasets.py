@@ -134,7 +134,7 @@ def release_download(request: ApiRequest, number: int) -> FileResponse:
     if release is None:
         raise Http404
     download(release=release, reason=sent(request, DownloadIn)["reason"], by=here.by)
-    show(here, participants_of(release))
+    show(here, participants_of(release).iterator())
     downloaded(here)
     return FileResponse(
         artefact(release.sha256).open("rb"), as_attachment=True, filename=release.file_name
