@@ -24,8 +24,6 @@ from simple_history.models import HistoricalRecords
 
 from sites.roles import Role
 
-SOURCES = ("entry", "import", "patient", "API", "job")
-
 
 @dataclass(frozen=True)
 class Actor:
