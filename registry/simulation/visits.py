@@ -57,7 +57,8 @@ def visit_by_visit(play: Play) -> None:
         _withdraw(play, min(today, last_seen + dt.timedelta(days=3)))
     elif course is Course.LOST:
         for visit in visits:
-            if not visit.happened_on and visit.closes_on < today:
+            open_yet = not (visit.happened_on or visit.missed_at)
+            if open_yet and visit.closes_on < today:
                 _miss(play, visit)
         _end(play, "lost", today)
     elif all(visit.happened_on or visit.missed_at for visit in visits):
