@@ -58,9 +58,7 @@ def publish(*, content: str, sha256: str, by: Actor) -> Published:
         Study.objects.select_for_update().get(pk=study.pk)
         if study.versions.filter(label=protocol.version).exists():
             raise Refused(
-                _(
-                    "Version %(label)s is published with other content; give the new one a new label."
-                )
+                _("Version %(label)s exists with other content: give this one a new label.")
                 % {"label": protocol.version}
             )
         last = study.versions.last()
