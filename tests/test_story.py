@@ -57,7 +57,6 @@ BASELINE = {
     "earlier_episodes": "no",
     "spine_surgery": "no",
     "imaging": ["mri"],
-    "main_diagnosis": "M50.1",
     "prior_treatment": ["physical"],
     "comorbidity": ["none"],
     "anticoagulant": "no",
@@ -212,6 +211,7 @@ def visit(coordinator: Desk, person: str, label: str, day: dt.date) -> None:
 def week_0(coordinator: Desk, person: str) -> None:
     page = coordinator.page
     visit(coordinator, person, "0주(기저)", BEGIN)
+    coordinator.look_up("main_diagnosis", "cervical disc", "M50.1")
     forms(
         coordinator,
         ("인구학적 특성, 병력, 진단", BASELINE),
@@ -356,8 +356,15 @@ def the_monitor_changes_nothing(monitor: Desk, event: str, entry: str) -> None:
         assert refused.status == 403, path
 
 
-def the_coordinator_answers(coordinator: Desk) -> None:
-    page = coordinator.menu("Today")
+def the_coordinator_answers(coordinator: Desk, event: str) -> None:
+    """Adds what was asked for, with its reason, and says so."""
+    page = coordinator.open(event)
+    coordinator.follow("Change")
+    coordinator.day("ended", BEGIN + dt.timedelta(days=6))
+    coordinator.fill("reason", "추적 관찰 결과를 추가함")
+    coordinator.press("Save the change")
+    expect(page).to_have_url(event)
+    coordinator.menu("Today")
     page.locator("ul.work").get_by_role("link", name="멍의 크기").click()
     coordinator.fill("text", "지름 2 cm, 5일 뒤 없어짐")
     coordinator.press("Answer")
@@ -571,6 +578,8 @@ def histories(auditor: Desk, event: str, entry: str) -> None:
     auditor.open(event)
     auditor.follow("History")
     history(auditor, "coordinator", role, site, "멍이 들고")
+    ended = f"{BEGIN + dt.timedelta(days=6)}"
+    history(auditor, "coordinator", role, site, ended, "추적 관찰 결과를 추가함")
     history(auditor, "monitor", ko("Monitor"), site)
 
 
@@ -626,7 +635,7 @@ def test_from_consent_to_a_locked_dataset(browser: Browser, installation: Instal
     monitor = sits_down("monitor")
     the_monitor_asks(monitor, event)
     the_monitor_changes_nothing(monitor, event, entry)
-    the_coordinator_answers(coordinator)
+    the_coordinator_answers(coordinator, event)
     the_monitor_decides(monitor, event)
 
     the_end_of_study(coordinator, person)
