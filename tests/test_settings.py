@@ -186,7 +186,7 @@ def test_a_forged_address_is_not_believed(
 
 
 @pytest.mark.requirement("S17")
-def test_only_a_trusted_proxy_may_say_that_it_was_https(settings: Any) -> None:
+def test_only_a_trusted_proxy_may_say_that_it_was_https(settings: Any, db: None) -> None:
     settings.TRUSTED_PROXIES = [ip_network("10.1.0.0/24")]
     settings.SECURE_SSL_REDIRECT = True
     said = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "198.51.100.1"}

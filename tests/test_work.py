@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from crf.models import Entry, Signature
@@ -107,14 +106,6 @@ def test_the_longest_overdue_comes_first(by, jss):
     assert found[0][0] == earlier
     assert [day for _person, day in found] == sorted(day for _person, day in found)
     assert later in {person for person, _day in found}
-
-
-def test_the_list_starts_from_the_index_on_open_work(by, jss):
-    with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_seqscan = off")
-        cursor.execute("SET LOCAL enable_bitmapscan = off")
-    query = work.overdue([jss]).select_related(None)
-    assert "visit_open_work" in query.explain()
 
 
 @pytest.mark.parametrize(
