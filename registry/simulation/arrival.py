@@ -13,7 +13,7 @@ from registry.services import ConsentGiven, NewParticipant, assess, consent, scr
 from registry.simulation import plausible
 from registry.simulation.answers import Filled, fill
 from registry.simulation.forms import store
-from registry.simulation.play import Course, Play
+from registry.simulation.play import Course, Play, between
 from sites.roles import Role
 
 TRIES = 500
@@ -38,6 +38,8 @@ def prospect(play: Play) -> Prospect:
     if play.protocol.cohort:
         play.case.given = {play.protocol.cohort.item: play.case.cohort}
     for _try in range(TRIES):
+        play.start = between(0.2, play.rng.gauss(0.7 + play.plan.lean, 0.12), 0.97)
+        play.case.severity = play.start
         sex = play.rng.choice(("female", "female", "male"))
         born = _born(play)
         somebody = Participant(

@@ -60,9 +60,9 @@ class Play:
     plan: Plan
     rng: random.Random
     case: Case
-    start: float  # severity at the first visit
     residue: float  # the share of it that stays
     tau: float  # days in which most of the rest goes
+    start: float = 0.7  # severity at the first visit, of whoever comes
     participant: Participant = field(init=False)
 
     @property
@@ -87,11 +87,10 @@ class Play:
 
 
 def begin(plan: Plan) -> Play:
-    """Draw what kind of patient this is: how bad it is, how much of it will go, how fast."""
+    """Draw how much of it will go, and how fast."""
     rng = random.Random(plan.seed)
-    start = _between(0.5, rng.gauss(0.7 + plan.lean, 0.1), 0.97)
-    residue = _between(0.1, rng.gauss(0.45 - plan.lean, 0.18), 1.0)
-    tau = _between(6, rng.gauss(16, 5), 30)
+    residue = between(0.1, rng.gauss(0.45 - plan.lean, 0.18), 1.0)
+    tau = between(6, rng.gauss(16, 5), 30)
     cohort = protocol_of(plan.version).cohort
     case = Case(
         rng=rng,
@@ -99,10 +98,10 @@ def begin(plan: Plan) -> Play:
         cohort=rng.choice(cohort.options).code if cohort else "",
         day=plan.consented_on,
         consented_on=plan.consented_on,
-        severity=start,
+        severity=0.7,
     )
-    return Play(plan, rng, case, start, residue, tau)
+    return Play(plan, rng, case, residue, tau)
 
 
-def _between(low: float, value: float, high: float) -> float:
+def between(low: float, value: float, high: float) -> float:
     return min(high, max(low, value))
