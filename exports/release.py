@@ -37,7 +37,7 @@ from sites.roles import Permission, permissions
 
 KIND = "release"
 # Counts up whenever the same data could give another file.
-BUILDER = f"1 ({COMPRESSION})"
+BUILDER = f"2 ({COMPRESSION})"
 FORMAT = {
     "files": "analysis CSV (RFC 4180): comma, CRLF, UTF-8 without byte order mark",
     "values": "exact; text is not changed for spreadsheet programs; empty means no value",
@@ -74,6 +74,8 @@ CODEBOOK = (
     "derivation_ko",
     "derivation_en",
     "source",
+    "since_version",
+    "until_version",
 )  # fmt: skip
 
 
@@ -234,6 +236,8 @@ def codebook(plan: Iterable[Table]) -> Iterator[tuple[str, ...]]:
                 column.derivation.ko if column.derivation else "",
                 column.derivation.en if column.derivation else "",
                 column.source or "registry",
+                column.since,
+                column.until,
             )
 
 

@@ -5,9 +5,13 @@ from django.utils.translation import gettext as _
 
 from registry.models import Visit
 from registry.protocol import UNSCHEDULED, Protocol
+from registry.services import planned_visit
 
 
 def visit_title(protocol: Protocol, visit: Visit) -> str:
     if visit.code == UNSCHEDULED:
         return _("Unscheduled visit %(number)d") % {"number": visit.number}
-    return protocol.visit(visit.code).label.get(get_language() or "ko")
+    planned = next((each for each in protocol.visits if each.code == visit.code), None)
+    # An amendment may have dropped a visit that this participant has.
+    planned = planned or planned_visit(protocol.code, visit.code)
+    return planned.label.get(get_language() or "ko") if planned else visit.code

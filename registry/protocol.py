@@ -34,6 +34,13 @@ Expression = Annotated[str, StringConstraints(strip_whitespace=True, min_length=
 
 SEXES = ("female", "male")
 UNSCHEDULED = "unscheduled"
+# What stands first in addresses that belong to no study (see `registry.urls`), or will.
+NOT_STUDIES = frozenset(
+    {
+        *("account", "admin", "alive", "answer", "api", "help", "language", "static"),
+        "styleguide",
+    }
+)
 WITHDRAWAL_SCOPES = ("visits", "use", "sharing")
 
 

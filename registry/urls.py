@@ -407,6 +407,12 @@ urlpatterns = [
         name="approve",
     ),
     page("<slug:study>/protocol/<int:number>/", study.protocol, read=P.SEE_STUDY, name="protocol"),
+    page(
+        "<slug:study>/protocol/<int:number>/flags/",
+        study.protocol_flags,
+        read=P.SEE_DATA,
+        name="protocol_flags",
+    ),
     page("<slug:study>/access/", study.access_log, read=P.SEE_ACCESS, name="access_log"),
     page("<slug:study>/tokens/", people.tokens, read=P.USE_API, write=P.USE_API, name="tokens"),
     page(

@@ -37,7 +37,7 @@ from registry.services import (
 )
 from safety.models import AdverseEvent
 from safety.services import report_event, void_event
-from tests import events
+from tests import amendments, events
 from tests.cast import STUDIES, actor, seeing, working
 from tests.datasets import make
 from tests.story import play
@@ -475,6 +475,7 @@ def test_two_versions_of_a_form_are_one_file_with_the_columns_of_both():
     items.append({**items[0], "code": "pain_at_night", "kind": "integer"} | {"options": None})
     for key in ("options", "display"):
         items[-1].pop(key)
+    content["protocol"]["version"] = "9.0"
     newer = type(older).from_content(content)
     (table,) = [each for each in tables([older, newer]) if each.name == "forms/nrs.csv"]
     columns = {column.name: column for column in table.columns}
@@ -482,6 +483,36 @@ def test_two_versions_of_a_form_are_one_file_with_the_columns_of_both():
     assert [code for code, _label in columns["pain"].codes] == [*map(str, range(10)), "11", "10"]
     (alone,) = [each for each in tables([older]) if each.name == "forms/nrs.csv"]
     assert "pain_at_night" not in {column.name for column in alone.columns}
+
+
+@pytest.mark.requirement("G11")
+def test_a_dataset_tells_what_was_not_asked_from_what_is_missing(
+    fresh_database, jss, by, admin, dataset, tmp_path
+):
+    amended = amendments.published(tmp_path)
+    with seeing(jss):
+        person = play(jss, by)
+        fill(person, "w0", "nrs", by, pain=7)
+        amendments.approved(jss, amended, actor(admin, jss))
+        record_visit(visit=person.visits.get(code="w4"), on=jss.today(), by=by)
+        save_entry(
+            entry=person.entries.get(instrument="nrs", visit__code="w4"),
+            changes={"pain": 5},
+            missing={"pain_at_night": "refused"},
+            by=by,
+        )
+    found = dataset()
+    rows = {row["visit"]: row for row in found.rows("forms/nrs.csv")}
+    assert rows["w0"]["pain_at_night"] == rows["w4"]["pain_at_night"] == ""
+    assert rows["w0"]["pain_at_night_missing"] == "not_asked"
+    assert rows["w4"]["pain_at_night_missing"] == "refused"
+    assert rows["w0"]["pain_missing"] == ""
+    book = {(row["file"], row["column"]): row for row in found.rows("codebook.csv")}
+    new, old = book["forms/nrs.csv", "pain_at_night"], book["forms/nrs.csv", "pain"]
+    label = uspp_alone()[0].protocol.version
+    assert (new["since_version"], new["until_version"]) == ("2.0", "")
+    assert (old["since_version"], old["until_version"]) == (label, "")
+    assert "not_asked=" in book["forms/nrs.csv", "pain_at_night_missing"]["codes_en"]
 
 
 def test_an_item_named_like_a_column_of_the_registry_gets_another_name():

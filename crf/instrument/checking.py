@@ -26,7 +26,7 @@ from crf.instrument.items import (
     ScoreUse,
 )
 from crf.scoring import SCORES, compute, settings_for
-from registry.protocol import SEXES, Protocol, VisitDefinition
+from registry.protocol import NOT_STUDIES, SEXES, Protocol, VisitDefinition
 
 Where: TypeAlias = tuple[int | str, ...]
 
@@ -62,6 +62,9 @@ _Findings: TypeAlias = Iterator[tuple[Where, str]]
 
 def _protocol(definition: Definition) -> _Findings:
     protocol = definition.protocol
+    if protocol.code in NOT_STUDIES:
+        message = f"“{protocol.code}” is an address of the software and can't be a study's code."
+        yield ("code",), message
     yield from _protocol_codes(protocol)
     yield from _windows(protocol)
     yield from _references(definition)

@@ -453,6 +453,8 @@ def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:
         entry.voided_at, entry.void_reason = timezone.now(), reason
         entry.save(update_fields=["voided_at", "void_reason"])
         close_for_void(entry.queries)
+        version = version_at(entry.site)
+        known = entry.instrument in definition_of(version.pk).instruments
         if entry.visit_id and entry.participant.state == "enrolled":
             Entry.objects.create(
                 site_id=entry.site_id,
@@ -460,6 +462,6 @@ def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:
                 visit_id=entry.visit_id,
                 instrument=entry.instrument,
                 number=entry.number,
-                version=version_at(entry.site),
+                version=version if known else entry.version,
             )
     return entry

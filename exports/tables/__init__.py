@@ -25,12 +25,13 @@ def tables(definitions: Sequence[Definition]) -> list[Table]:
     newest = definitions[-1].protocol
     study, codes = newest.code, visit_codes(definitions)
     beside_visits = {each.protocol.screening for each in definitions}
+    known_by = tuple(each.protocol.version for each in definitions)
     beside_visits |= {log.instrument for each in definitions for log in each.protocol.logs}
     return [
         participants(study, definitions),
         visits(study, definitions),
         *(
-            form_table(study, versions, () if code in beside_visits else codes)
+            form_table(study, versions, () if code in beside_visits else codes, known_by)
             for code, versions in instruments(definitions).items()
         ),
         adverse_events(study),

@@ -24,7 +24,11 @@ ONE_ZERO: Codes = (
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `item` is the question whose answer it holds, `source` where it comes from."""
+    """One column. `item` is the question whose answer it holds, `source` where it comes from.
+
+    `since` and `until` are the first and the last version of the protocol that has it; the last is
+    empty while it is still asked.
+    """
 
     name: str
     type: Type
@@ -35,6 +39,8 @@ class Column:
     derivation: Text | None = None
     source: str = ""
     item: str = ""
+    since: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True)

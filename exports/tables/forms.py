@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from crf import codelists
 from crf.instrument import (
@@ -50,6 +51,8 @@ WHY: Codes = tuple(
         strict=True,
     )
 )
+# Not missing: the version under which the row was written does not have the question.
+NOT_ASKED = ("not_asked", both("이 버전에서 묻지 않음", "Not asked under this version"))
 STATES: Codes = (
     ("started", both("입력 중", "In progress")),
     ("complete", both("입력 완료", "Complete")),
@@ -81,19 +84,60 @@ _OUTER = "e.site, e.person, e.day NULLS FIRST, e.visit_number, e.number, e.id"
 _VISIT = ("e.visit", "e.visit_number", "e.happened_on")
 
 
-def instruments(definitions: Sequence[Definition]) -> dict[str, list[Instrument]]:
+Versions: TypeAlias = Mapping[str, Instrument]  # label of the protocol's version → the form then
+
+
+def instruments(definitions: Sequence[Definition]) -> dict[str, Versions]:
     """Code → each version of an instrument, oldest first, in the order of the newest protocol."""
     newest = [*reversed(definitions)]
     codes = dict.fromkeys(code for each in newest for code in each.protocol.instruments)
     return {
-        code: [each.instruments[code] for each in definitions if code in each.instruments]
+        code: {
+            each.protocol.version: each.instruments[code]
+            for each in definitions
+            if code in each.instruments
+        }
         for code in codes
     }
 
 
-def form_table(study: str, versions: Sequence[Instrument], visits: Codes) -> Table:
-    """The table of one form, with the columns of all its versions; without `visits`, a log."""
-    newest = versions[-1]
+@dataclass(frozen=True)
+class Span:
+    """Which versions of the protocol have a column, among those that have its form."""
+
+    labels: tuple[str, ...]
+    of: tuple[str, ...]
+    newest: str
+
+    def put(self, column: Column) -> Column:
+        """The column with its first and last version."""
+        last = self.labels[-1]
+        return replace(column, since=self.labels[0], until="" if last == self.newest else last)
+
+    @property
+    def not_asked(self) -> str:
+        """The SQL that is true for a row of a version without it; empty when every version has it.
+
+        The protocol's label decides, since an item that is simply unanswered looks the same.
+        """
+        without = [text(label) for label in self.of if label not in self.labels]
+        return f"e.protocol IN ({', '.join(without)})" if without else ""
+
+
+def form_table(
+    study: str, versions: Versions, visits: Codes, known_by: Sequence[str] = ()
+) -> Table:
+    """The table of one form, with the columns of all its versions; without `visits`, a log.
+
+    `known_by` are the labels of all versions of the protocol, oldest first.
+    """
+    known_by = known_by or tuple(versions)
+    newest = [*versions.values()][-1]
+
+    def span(has: Callable[[Instrument], bool]) -> Span:
+        labels = tuple(label for label, form in versions.items() if has(form))
+        return Span(labels, tuple(versions), known_by[-1])
+
     fixed = [*keys(study, "e"), *(visit_keys(visits, _VISIT) if visits else ())]
     if newest.repeating:
         fixed.append(
@@ -110,16 +154,19 @@ def form_table(study: str, versions: Sequence[Instrument], visits: Codes) -> Tab
         ),
     ]
     fixed = [replace(column, source=column.source or "registry") for column in fixed]
-    items, scores = _items(versions), score_outputs(versions)
+    items, scores = _items(versions.values()), score_outputs(versions.values())
     names = Names([column.name for column in fixed])
     item_names = {code: names.take(code) for code in items}
     score_names = {output: names.take(output) for output in scores}
     columns = list(fixed)
     for code, item in items.items():
-        columns += _item_columns(newest.code, item, item_names[code], names)
+        asked = span(lambda form, code=code: form.has(code))  # type: ignore[misc]
+        columns += _item_columns(newest.code, item, item_names[code], names, asked)
     for key, (output, score) in scores.items():
         value = f"e.scores ->> {text(key)}"
-        columns.append(score_column(output, score, score_names[key], value))
+        column = score_column(output, score, score_names[key], value)
+        computed = span(lambda form, key=key: key in score_outputs([form]))  # type: ignore[misc]
+        columns.append(computed.put(column))
     rows = _ROWS.format(instrument=text(newest.code), held=HELD, order=_ORDER, outer=_OUTER)
     return Table(f"forms/{newest.code}.csv", newest.title, tuple(columns), rows)
 
@@ -167,7 +214,9 @@ def score_column(output: Output, score: str, column: str, sql: str) -> Column:
     )
 
 
-def _item_columns(instrument: str, item: Item, column: str, names: Names) -> list[Column]:
+def _item_columns(
+    instrument: str, item: Item, column: str, names: Names, span: Span
+) -> list[Column]:
     source = f"form {instrument}"
     value = f"e.answers ->> {text(item.code)}"
     chosen = f"(e.answers -> {text(item.code)})"
@@ -207,7 +256,19 @@ def _item_columns(instrument: str, item: Item, column: str, names: Names) -> lis
         found.append(
             Column(list_name, "text", label, f"{about} ->> 'list'", source=source, item=item.code)
         )
-    if item.missing:
+    if item.missing or span.not_asked:
+        why, codes = (
+            f"{about} ->> 'missing'",
+            tuple(each for each in WHY if each[0] in item.missing),
+        )
+        if span.not_asked:
+            why, codes = (
+                f"CASE WHEN {span.not_asked} THEN 'not_asked' ELSE {why} END",
+                (
+                    *codes,
+                    NOT_ASKED,
+                ),
+            )
         found.append(
             Column(
                 names.take(f"{item.code}_missing"),
@@ -215,13 +276,13 @@ def _item_columns(instrument: str, item: Item, column: str, names: Names) -> lis
                 both(
                     f"{item.label.ko}: 응답이 없는 이유", f"{item.label.en}: why there is no answer"
                 ),
-                f"{about} ->> 'missing'",
-                codes=tuple(each for each in WHY if each[0] in item.missing),
+                why,
+                codes=codes,
                 source=source,
                 item=item.code,
             )
         )
-    return found
+    return [span.put(each) for each in found]
 
 
 def _type(item: Item) -> Type:

@@ -66,7 +66,7 @@ def scored(definitions: Sequence[Definition]) -> list[Scored]:
         Scored(code, output, score, key)
         for code, versions in instruments(definitions).items()
         if code in at_visits
-        for key, (output, score) in score_outputs(versions).items()
+        for key, (output, score) in score_outputs(versions.values()).items()
     ]
 
 

@@ -4,6 +4,7 @@ Functions are keyword-only, end in `by=`, and say *when* an act is possible; *wh
 settled by the route. A refusal is a sentence for the person; nothing is ever deleted.
 """
 
+from registry.services.amendments import approve
 from registry.services.drivers import Changes, Impact, change_drivers, impact
 from registry.services.participants import (
     Consented,
@@ -24,12 +25,14 @@ from registry.services.participants import (
 from registry.services.schedule import add_visit, mark_missed, record_visit, void_visit
 from registry.services.study import (
     Published,
-    approve,
     approved_at,
+    planned_visit,
     protocol_of,
     publish,
+    require_new_label,
     version_at,
     versions_at,
+    versions_until,
 )
 
 __all__ = [
@@ -51,13 +54,16 @@ __all__ = [
     "enrol",
     "impact",
     "mark_missed",
+    "planned_visit",
     "prescreen",
     "protocol_of",
     "publish",
     "record_visit",
+    "require_new_label",
     "screen",
     "version_at",
     "versions_at",
+    "versions_until",
     "void_consent",
     "void_participant",
     "void_visit",

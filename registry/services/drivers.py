@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from registry import identity
 from registry.models import Participant, Visit
 from registry.services.participants import _count_person, assess, person_of
-from registry.services.schedule import expect_forms, facts_of, forms_due
+from registry.services.schedule import expect_again, facts_of, forms_due, version_of
 from registry.services.study import protocol_of
 from sites.access import Refused
 from sites.audit import Actor, acting
@@ -48,7 +48,8 @@ def impact(participant: Participant, changes: Changes) -> Impact:
     }
     result = Impact()
     for visit in participant.visits.valid():
-        wanted = set(forms_due(protocol, visit.code, facts_of(after)))
+        planned = protocol_of(version_of(visit, participant))
+        wanted = set(forms_due(planned, visit.code, facts_of(after)))
         have = {instrument for visit_id, instrument in present if visit_id == visit.pk}
         if not visit.cancelled_at and not visit.missed_at:
             result.due.extend((visit, code) for code in sorted(wanted - have))
@@ -98,7 +99,7 @@ def change_drivers(
             ).update(signed_on=changes.consented_on)
         if after.enrolled_at:
             visits = after.visits.valid().filter(cancelled_at=None, missed_at=None)
-            expect_forms(after, visits, after.version)
+            expect_again(after, visits)
     return after
 
 

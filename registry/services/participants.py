@@ -24,7 +24,7 @@ from registry.models import (
     Withdrawal,
 )
 from registry.protocol import Protocol
-from registry.services.schedule import cancel_open, expect_forms, facts_of, make_visits
+from registry.services.schedule import cancel_open, expect_again, facts_of, make_visits
 from registry.services.study import protocol_of, version_at
 from sites.access import Refused
 from sites.audit import Actor, acting
@@ -327,7 +327,7 @@ def allocate(*, participant: Participant, arm: str, by: Actor) -> Allocation:
             site_id=participant.site_id, participant=participant, arm=arm
         )
         participant.allocation = allocation
-        expect_forms(participant, participant.visits.valid(), version)
+        expect_again(participant, participant.visits.valid())
     return allocation
 
 

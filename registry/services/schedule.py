@@ -35,11 +35,13 @@ def facts_of(participant: Participant) -> dict[str, Any]:
 
 
 def forms_due(protocol: Protocol, visit_code: str, facts: Mapping[str, Any]) -> list[str]:
-    """Instruments due at a visit, in the protocol's order, for somebody with these facts."""
+    """Instruments due at a visit, in the protocol's order, for somebody with these facts.
+
+    None at a visit that this version doesn't plan.
+    """
+    planned = {visit.code: visit.forms for visit in protocol.visits}
     forms: Iterable[FormDue] = (
-        protocol.unscheduled or ()
-        if visit_code == UNSCHEDULED
-        else protocol.visit(visit_code).forms
+        protocol.unscheduled or () if visit_code == UNSCHEDULED else planned.get(visit_code, ())
     )
     context = {**facts, "visit": visit_code}
     return [
@@ -66,13 +68,39 @@ def make_visits(participant: Participant, protocol: Protocol, on: dt.date) -> No
     expect_forms(participant, Visit.objects.bulk_create(visits), participant.version)
 
 
+def version_of(visit: Visit, participant: Participant) -> ProtocolVersion:
+    """The version that says which forms a visit has: that of its day, while it is open today's.
+
+    An amendment changes what lies ahead and leaves alone what was done before.
+    """
+    if visit.happened_on is None:
+        return participant.version
+    try:
+        return version_at(participant.site, visit.happened_on)
+    except Refused:  # held before the first recorded approval
+        return participant.version
+
+
+def expect_again(participant: Participant, visits: Iterable[Visit]) -> None:
+    """`expect_forms` after a change of facts, at each visit by its own version."""
+    by_version: dict[ProtocolVersion, list[Visit]] = {}
+    for visit in visits:
+        by_version.setdefault(version_of(visit, participant), []).append(visit)
+    for version, together in by_version.items():
+        expect_forms(participant, together, version)
+
+
 def expect_forms(
-    participant: Participant, visits: Iterable[Visit], version: ProtocolVersion
+    participant: Participant,
+    visits: Iterable[Visit],
+    version: ProtocolVersion,
+    *,
+    only_add: bool = False,
 ) -> None:
     """Make the entries that are due at these visits, and take the others off the schedule.
 
-    An entry that is no longer due keeps its data; one that is due again comes back with them. The
-    caller is `acting`.
+    An entry that is no longer due keeps its data; one that is due again comes back with them.
+    With `only_add` nothing is taken off. The caller is `acting`.
     """
     entry_model = apps.get_model("crf", "Entry")
     protocol, facts, now = protocol_of(version), facts_of(participant), timezone.now()
@@ -100,7 +128,7 @@ def expect_forms(
                 entry.cancelled_at = None
                 changed.append(entry)
     for entry in present.values():
-        if entry.cancelled_at is None:
+        if entry.cancelled_at is None and not only_add:
             entry.cancelled_at = now
             changed.append(entry)
     entry_model.objects.bulk_create(new)
@@ -114,6 +142,16 @@ def cancel_open(participant: Participant) -> None:
     apps.get_model("crf", "Entry").objects.filter(
         participant=participant, started_at=None, voided_at=None, cancelled_at=None
     ).filter(visit__cancelled_at__isnull=False).update(cancelled_at=now)
+
+
+def cancel_visits(visits: Iterable[Visit]) -> None:
+    """Take open visits with their forms off the schedule; the caller is `acting`."""
+    ids, now = [visit.pk for visit in visits], timezone.now()
+    if ids:
+        Visit.objects.filter(pk__in=ids).update(cancelled_at=now)
+        apps.get_model("crf", "Entry").objects.filter(
+            visit_id__in=ids, voided_at=None, cancelled_at=None
+        ).update(cancelled_at=now)
 
 
 def record_visit(
@@ -215,7 +253,9 @@ def void_visit(*, visit: Visit, reason: str, by: Actor) -> Visit:
         apps.get_model("crf", "Entry").objects.filter(visit=visit, voided_at=None).update(
             voided_at=now, void_reason=reason
         )
-        if visit.code != UNSCHEDULED and visit.participant.state == "enrolled":
+        version = version_at(visit.participant.site)
+        planned = {each.code for each in protocol_of(version).visits}
+        if visit.code in planned and visit.participant.state == "enrolled":
             again = Visit.objects.create(
                 site_id=visit.site_id,
                 participant=visit.participant,
@@ -225,5 +265,5 @@ def void_visit(*, visit: Visit, reason: str, by: Actor) -> Visit:
                 opens_on=visit.opens_on,
                 closes_on=visit.closes_on,
             )
-            expect_forms(visit.participant, [again], version_at(visit.participant.site))
+            expect_forms(visit.participant, [again], version)
     return visit

@@ -12,7 +12,7 @@ from django.db.models import OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from registry.models import Counter, ProtocolVersion, SiteApproval
-from registry.protocol import Protocol
+from registry.protocol import Protocol, VisitDefinition
 from sites.access import Refused
 from sites.audit import Actor, acting
 from sites.models import Site, Study
@@ -32,6 +32,26 @@ class Published:
 def _protocol(version_id: int) -> Protocol:
     content = ProtocolVersion.objects.values_list("content", flat=True).get(pk=version_id)
     return Protocol.model_validate(json.loads(content)["protocol"])
+
+
+@lru_cache(maxsize=64)
+def versions_until(version_id: int) -> tuple[int, ...]:
+    """The ids of the study's versions up to this one, oldest first; none of them ever changes."""
+    version = ProtocolVersion.objects.defer("content").get(pk=version_id)
+    earlier = ProtocolVersion.objects.filter(
+        study_id=version.study_id, number__lte=version.number
+    ).order_by("number")
+    return tuple(earlier.values_list("pk", flat=True))
+
+
+def planned_visit(study: str, code: str) -> VisitDefinition | None:
+    """What the newest version that knows a visit says of it; an amendment may have dropped it."""
+    versions = ProtocolVersion.objects.filter(study__code=study).order_by("-number")
+    for version in versions.values_list("pk", flat=True):
+        for visit in protocol_of(version).visits:
+            if visit.code == code:
+                return visit
+    return None
 
 
 def protocol_of(version: ProtocolVersion | int) -> Protocol:
@@ -56,11 +76,7 @@ def publish(*, content: str, sha256: str, by: Actor) -> Published:
         )
         # One publication at a time: the row of the study is the lock.
         Study.objects.select_for_update().get(pk=study.pk)
-        if study.versions.filter(label=protocol.version).exists():
-            raise Refused(
-                _("Version %(label)s exists with other content: give this one a new label.")
-                % {"label": protocol.version}
-            )
+        require_new_label(study, protocol)
         last = study.versions.last()
         version = ProtocolVersion.objects.create(
             study=study,
@@ -72,6 +88,15 @@ def publish(*, content: str, sha256: str, by: Actor) -> Published:
         )
         _make_sites(study, protocol)
     return Published(version, new=True)
+
+
+def require_new_label(study: Study, protocol: Protocol) -> None:
+    """One label names one content for good."""
+    if study.versions.filter(label=protocol.version).exists():
+        raise Refused(
+            _("Version %(label)s exists with other content: give this one a new label.")
+            % {"label": protocol.version}
+        )
 
 
 def _make_sites(study: Study, protocol: Protocol) -> None:
@@ -97,22 +122,6 @@ def _make_sites(study: Study, protocol: Protocol) -> None:
 
 def _counter(study: Study, site: Site | None, name: str, cap: int | None) -> None:
     Counter.objects.update_or_create(study=study, site=site, name=name, defaults={"cap": cap})
-
-
-def approve(
-    *, site: Site, version: ProtocolVersion, approved_on: dt.date, reference: str, by: Actor
-) -> SiteApproval:
-    """Record the IRB approval from which the site works under `version`."""
-    if version.study_id != site.study_id:
-        raise Refused(_("This version belongs to another study."))
-    if approved_on > site.today():
-        raise Refused(_("The approval date lies in the future."), "approved_on")
-    if SiteApproval.objects.filter(site=site, version=version).exists():
-        raise Refused(_("This approval is already recorded."))
-    with acting(by, f"IRB {reference}"):
-        return SiteApproval.objects.create(
-            site=site, version=version, approved_on=approved_on, reference=reference
-        )
 
 
 def approved_at(sites: Iterable[Site]) -> QuerySet[SiteApproval]:

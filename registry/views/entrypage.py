@@ -147,7 +147,8 @@ def entry_page(
         _link(request, each["notes"])
     errors = _summary(form, refused) if typed or refused else []
     forms = siblings(record)
-    titles = definition_of(record.version_id).instruments
+    newest = definition_of(record.participant.version_id).instruments
+    titles = {**newest, **definition_of(record.version_id).instruments}
     place = next((n for n, each in enumerate(forms) if each.pk == record.pk), 0)
     study = request.study.code
     context: dict[str, Any] = {

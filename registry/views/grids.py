@@ -21,7 +21,7 @@ from crf.services import signature_state
 from crf.workflow import Around, Status, status_of
 from registry.display import visit_title
 from registry.models import Participant, Visit
-from registry.services import protocol_of
+from registry.services import protocol_of, versions_until
 from registry.work import STATES, VISIT_STATUS, Tally, tallies, visit_status
 from sites.access import Request
 from sites.models import Site
@@ -75,7 +75,8 @@ def visit_columns(people: Sequence[Participant]) -> list[Column]:
     """The planned visits of these participants, by day, whatever version they are under."""
     planned = {
         visit.code: visit
-        for version in sorted({person.version_id for person in people})
+        for newest in sorted({person.version_id for person in people})
+        for version in versions_until(newest)
         for visit in protocol_of(version).visits
     }
     language = get_language() or "ko"
@@ -238,6 +239,10 @@ def own_forms(
     kinds = [(protocol.screening, screening.short, False)]
     if person.enrolled_at:
         kinds += [(log.instrument, log.label, True) for log in protocol.logs]
+    # What an earlier version asked for and this one doesn't stays in sight.
+    kept = {e.instrument: instrument_of(e) for e in entries if e.visit_id is None}
+    present = {code for code, _label, _repeats in kinds}
+    kinds += [(code, of.short, False) for code, of in kept.items() if code not in present]
     return [
         OwnForms(
             code,

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 
+from crf.amendment import Difference, differences, flags
 from crf.definitions import definition_of
+from crf.instrument import Check, Definition, Instrument
+from crf.spoken import Vocabulary, spoken, vocabulary
 from registry.forms import put
 from registry.forms.people import ApprovalForm
 from registry.models import Counter, Participant, ProtocolVersion, SiteApproval
@@ -64,17 +70,80 @@ def protocol(request: Request, number: int) -> HttpResponse:
     """What a published version says: visits, forms, eligibility, endpoints."""
     version = get_object_or_404(ProtocolVersion, study=request.study, number=number)
     definition = definition_of(version.pk)
+    words = vocabulary(definition)
+    screening = vocabulary(definition, definition.instrument(definition.protocol.screening))
     visits = [
-        (visit, [(form, definition.instrument(form.instrument)) for form in visit.forms])
+        (
+            visit,
+            [
+                (definition.instrument(form.instrument), Rule.of(form.when, words))
+                for form in visit.forms
+            ],
+        )
         for visit in definition.protocol.visits
     ]
     context = {
         "version": version,
         "protocol": definition.protocol,
         "visits": visits,
-        "instruments": definition.instruments.values(),
+        "criteria": [
+            (each, Rule.of(each.met, screening)) for each in definition.protocol.eligibility
+        ],
+        "forms": [
+            (form, _checks(form, definition))
+            for form in definition.instruments.values()
+            if form.checks
+        ],
+        **_amendment(request, version, definition),
     }
     return render(request, "study/protocol.html", context)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An expression of the protocol: in words, where there are some, and as it is evaluated."""
+
+    words: str
+    code: str
+
+    @classmethod
+    def of(cls, source: str | None, words: Vocabulary) -> Rule | None:
+        return cls(spoken(source, words), source) if source else None
+
+
+def _checks(form: Instrument, definition: Definition) -> list[tuple[Check, Rule | None]]:
+    words = vocabulary(definition, form)
+    return [(check, Rule.of(check.ok, words)) for check in form.checks]
+
+
+def _amendment(
+    request: Request, version: ProtocolVersion, definition: Definition
+) -> dict[str, Any]:
+    """What this version changes of the one before, and at which sites it is in use."""
+    before = ProtocolVersion.objects.filter(study=request.study, number__lt=version.number)
+    last = before.defer("content").order_by("number").last()
+    if last is None:
+        return {"before": None}
+    grouped: dict[str, list[Difference]] = {}
+    for each in differences(definition_of(last.pk), definition):
+        grouped.setdefault(each.place, []).append(each)
+    approvals = rows(request, SiteApproval).filter(version=version)
+    approved = {approval.site_id: approval for approval in approvals}
+    return {
+        "before": last,
+        "differences": list(grouped.items()),
+        "in_use": [(site, approved.get(pk)) for pk, site in request.sites.items()],
+        "may_see_flags": request.may(Permission.SEE_DATA),
+    }
+
+
+def protocol_flags(request: Request, number: int) -> HttpResponse:
+    """Which existing entries this version's checks would flag; nothing is written."""
+    version = get_object_or_404(ProtocolVersion, study=request.study, number=number)
+    found = list(flags(definition_of(version.pk), request.sites.values()))
+    page = Paginator(found, 50).get_page(request.GET.get("page"))
+    show(request, [flag.entry for flag in page.object_list])
+    return render(request, "study/flags.html", {"version": version, "page_obj": page})
 
 
 def access_log(request: Request) -> HttpResponse:
