@@ -383,7 +383,7 @@ def test_the_manifest_names_every_file_with_rows_and_digest(fresh_database, jss,
     ]
     assert [site["code"] for site in manifest["sites"]] == ["JSS"]
     assert manifest["trail"]["registry_participant"]["rows"] == 3  # consented, screened, enrolled
-    assert manifest["builder"].startswith("1 ")
+    assert manifest["builder"].startswith("2 ")
 
 
 def test_no_clock_and_no_owner_is_in_the_archive(fresh_database, jss, dataset):
