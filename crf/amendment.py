@@ -144,7 +144,7 @@ def _sites(old: Protocol, new: Protocol) -> Iterator[Difference]:
             yield Difference(ADDED if site else REMOVED, _("Sites"), _said(named.name))
         else:
             caps = (str(each.cap or "") for each in (was, site))
-            what = f"{_said(site.name)}: {_('participants at most')}"
+            what = _("%(site)s: participants at most") % {"site": _said(site.name)}
             yield from _changed(_("Sites"), what, *caps)
 
 
@@ -311,7 +311,8 @@ def _limits(item: Item) -> str:
         case CodeItem():
             return f"{kind} ({item.list})"
         case DateItem():
-            return f"{kind} ({_('may be partly unknown')})" if item.partial else kind
+            partial = _("may be partly unknown")
+            return f"{kind} ({partial})" if item.partial else kind
     return kind
 
 
