@@ -17,8 +17,11 @@ LONGEST = 100  # nobody types more into a search box
 FOLDER = Path(__file__).parent / "lists"
 LISTS = {
     "kcd": ("kcd.csv", "KCD-8 (spine subset)"),
-    "acupoint": ("acupoints.csv", "WHO 2008, extra points WHO 1991"),
+    # EX-B2 is one point of WHO's list; here also by level, C1 to C7 beyond WHO's T1 to L5.
+    "acupoint": ("acupoints.csv", "WHO 2008, extra points WHO 1991, EX-B2 by level"),
     "product": ("products.csv", "Registry list 1"),
+    "site": ("sites.csv", "Registry list 1"),
+    "structure": ("structures.csv", "Registry list 1"),
     "chuna": ("chuna.csv", "NHI 2019-04"),
 }
 
@@ -35,12 +38,15 @@ class Coded:
 
 @dataclass(frozen=True)
 class _Row:
-    """A code with what it is searched by: bare code, names, and the names without spaces."""
+    """A code with what it is searched by: bare code, names, the names without spaces, and each
+    name that alone says which entry is meant.
+    """
 
     coded: Coded
     code: str
     names: tuple[str, ...]
     squashed: str
+    whole: frozenset[str]
 
 
 def version(name: str) -> str:
@@ -56,6 +62,13 @@ def find(name: str, code: str) -> Coded | None:
     """The entry of a code, written with or without dot, in either case, full-width or not."""
     row = _by_code(name).get(_bare(code))
     return row.coded if row else None
+
+
+def named(name: str, text: str) -> Coded | None:
+    """The one entry that has exactly this name, in whichever language or spelling."""
+    wanted = _folded(text[:LONGEST])
+    found = [row.coded for row in _rows(name) if wanted and wanted in row.whole]
+    return found[0] if len(found) == 1 else None
 
 
 def entries(name: str) -> list[Coded]:
@@ -109,7 +122,9 @@ def _rows(name: str) -> tuple[_Row, ...]:
             names = tuple(_folded(line[column]) for column in ("ko", "en", "also") if line[column])
             coded = Coded(line["code"], line["ko"], line["en"])
             squashed = "|".join(names).replace(" ", "")
-            rows.append(_Row(coded, _bare(coded.code), names, squashed))
+            each = (line["ko"], line["en"], *line["also"].split())
+            whole = frozenset(_folded(word) for word in each)
+            rows.append(_Row(coded, _bare(coded.code), names, squashed, whole))
     return tuple(rows)
 
 

@@ -86,6 +86,9 @@ def _entry_steps(rows: Iterable[Any], people: _People, subject: str) -> Iterator
         instrument = definition_of(row.version_id).instruments.get(row.instrument)
         if instrument:
             yield from _answers(before, row, line, instrument)
+            if before is not None and (items := _confirmed(before, row, instrument)):
+                said = _("confirmed: %(items)s") % {"items": ", ".join(items)}
+                yield replace(line, item=_("Copied answers"), new=said)
         before = row
 
 
@@ -116,7 +119,27 @@ def _answers(before: Any, row: Any, line: Change, instrument: Instrument) -> Ite
                 old=answer_text(item, *old),
                 new=answer_text(item, *new),
                 reason=_reason_of(item.code, line.reason),
+                source=_source(row, item.code, line.source),
             )
+
+
+def _source(row: Any, item: str, otherwise: str) -> str:
+    """Where the answer came from: an earlier entry, where it was copied."""
+    about = row.meta.get(item, {})
+    if "copied" not in about:
+        return otherwise
+    return _("copied from entry %(number)s") % {"number": about["copied"]}
+
+
+def _confirmed(before: Any, row: Any, instrument: Instrument) -> list[str]:
+    """The questions whose copied answers somebody said to hold here too, in this step."""
+    return [
+        item.label.get(get_language() or "ko")
+        for item in instrument.items
+        if "unconfirmed" in before.meta.get(item.code, {})
+        and "copied" in row.meta.get(item.code, {})
+        and "unconfirmed" not in row.meta[item.code]
+    ]
 
 
 def _answer(row: Any, item: str) -> tuple[Any, str | None]:

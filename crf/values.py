@@ -77,7 +77,7 @@ def parse(item: Item, typed: Any, *, today: dt.date) -> Value:
                 latest=today if item.not_future else None,
             )
         case CodeItem():
-            coded = codelists.find(item.list, text)
+            coded = codelists.find(item.list, text) or codelists.named(item.list, text)
             if coded is None:
                 raise Invalid(
                     _("“%(code)s” is not in the list (%(list)s): please choose an entry.")
@@ -112,10 +112,17 @@ def _integer(item: IntegerItem, text: str) -> int:
 
 
 def _decimal(item: DecimalItem, text: str) -> str:
+    """A number, or a number with its unit behind it: 3.5cm becomes 35 where the item is in mm."""
+    factor = Decimal(1)
+    own = {item.unit.en: Decimal(1), item.unit.ko: Decimal(1)} if item.unit else {}
+    for unit, times in {**own, **item.units}.items():
+        if text.casefold().endswith(unit.casefold()):
+            text, factor = text[: -len(unit)].rstrip(), times
+            break
     if not _NUMBER.fullmatch(text):
         raise Invalid(_("Please enter a number, with a point before its decimals."))
-    places = len(text.partition(".")[2].rstrip("0"))
-    if places > item.places:
+    number = Decimal(text) * factor
+    if -int(number.normalize().as_tuple().exponent) > item.places:
         raise Invalid(
             ngettext(
                 "Please enter at most %(places)d decimal.",
@@ -124,7 +131,6 @@ def _decimal(item: DecimalItem, text: str) -> str:
             )
             % {"places": item.places}
         )
-    number = Decimal(text)
     _within(item, number)
     return canonical(number)
 

@@ -141,6 +141,7 @@
       dirty.set(code, typed);
       if (completed) askReason(place);
     }
+    reveal(place);
     paint(place);
     soon();
     if ("drives" in place.dataset && dirty.has(code) && !mayGo()) preview();
@@ -159,6 +160,20 @@
     const code = place.dataset.item;
     if (reasonOf(place)) unreasoned.delete(code);
     else unreasoned.add(code);
+  }
+
+  // Questions that hang on this answer alone open at once, so that a fast hand can go on to them;
+  // whether they apply is what the server says with its next answer.
+  function reveal(box) {
+    if (!box.dataset.reveals) return;
+    const map = JSON.parse(box.dataset.reveals);
+    const values = [valueOf(box)].flat().filter((value) => !empty(value));
+    const open = new Set(values.flatMap((value) => [...(map["*"] || []), ...(map[value] || [])]));
+    Object.values(map).flat().forEach((code) => {
+      const other = place(code);
+      other.toggleAttribute("data-skipped", !open.has(code));
+      if (open.has(code)) one(".answer", other).inert = false;
+    });
   }
 
   const ready = () => [...dirty.keys()].filter((c) => !unreasoned.has(c) && !conflicts.has(c));
@@ -327,6 +342,7 @@
   }
 
   function paint(box) {
+    form.dispatchEvent(new CustomEvent("edc:painted", { detail: box }));
     const code = box.dataset.item;
     const filled = !empty(valueOf(box)) || Boolean(whyOf(box));
     const skipped = "skipped" in box.dataset;
@@ -476,17 +492,31 @@
 
   function addRow(group) {
     const row = all("[data-row]", group).find((each) => each.hidden);
-    if (!row) return;
+    if (!row) return false;
     row.dataset.opened = "";
     row.hidden = false;
     tidyRows(group);
     const first = rowItems(row)[0];
     one(".answer", first).inert = false;
+    first.removeAttribute("data-skipped");
     focusIn(first);
+    return true;
+  }
+
+  // From the last question of a filled row on to a new row; from an empty one out of the rows.
+  function nextRow(box) {
+    const row = box.closest("[data-row]");
+    const group = row && row.closest("[data-group]");
+    if (!group) return false;
+    const here = reachable().filter((each) => row.contains(each));
+    if (here[here.length - 1] !== box || rowEmpty(row)) return false;
+    const rows = all("[data-row]", group);
+    const following = rows[rows.indexOf(row) + 1];
+    return Boolean(following && following.hidden) && addRow(group);
   }
 
   // A row that is taken out closes up: the rows after it move one up.
-  function removeRow(row) {
+  function removeRow(row, follow = true) {
     const group = row.closest("[data-group]");
     const rows = all("[data-row]", group);
     for (let n = rows.indexOf(row); n < rows.length; n++) {
@@ -505,13 +535,19 @@
     delete rows[rows.length - 1].dataset.opened;
     delete row.dataset.opened;
     tidyRows(group);
-    one("[data-row-add]", group).focus();
+    if (follow) one("[data-row-add]", group).focus();
   }
 
   // --- looking up a code ---------------------------------------------------------------------------
 
   let looking = 0;
-  async function lookUp(input) {
+  let asked = null; // settled when the list shows what was typed last
+  function lookUp(input) {
+    asked = findCodes(input);
+    return asked;
+  }
+
+  async function findCodes(input) {
     const box = input.closest(".lookup");
     const list = one(".lookup-results", box);
     const text = input.value.trim();
@@ -526,7 +562,7 @@
         const option = document.createElement("li");
         option.id = `${list.id}-${n}`;
         option.setAttribute("role", "option");
-        option.setAttribute("aria-selected", "false");
+        option.setAttribute("aria-selected", String(n === 0));
         option.dataset.code = each.code;
         const code = Object.assign(document.createElement("span"), { className: "code", textContent: each.code });
         const english = root.lang.startsWith("en");
@@ -541,11 +577,15 @@
       }),
     );
     if (!found.length) list.append(fresh("t-none"));
+    list.dataset.auto = ""; // the best match waits for Enter; nobody has gone to it yet
+    if (found.length) input.setAttribute("aria-activedescendant", `${list.id}-0`);
+    else input.removeAttribute("aria-activedescendant");
     input.setAttribute("aria-expanded", "true");
   }
 
   function closeList(input) {
     looking++;
+    asked = null;
     one(".lookup-results", input.closest(".lookup")).replaceChildren();
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
@@ -562,6 +602,17 @@
     commit(box);
   }
 
+  // Enter and Tab take what the list offers; typed faster than it came, they wait for it.
+  async function takeBest(box, input, tab) {
+    const typed = input.value;
+    await asked;
+    if (input.value !== typed || document.activeElement !== input) return;
+    const option = one("[role=option][aria-selected=true]", input.closest(".lookup"));
+    if (option) choose(option);
+    else commit(box);
+    if (option || !tab) move(box, 1);
+  }
+
   function inList(event, input) {
     const options = all("[role=option]", input.closest(".lookup"));
     const now = options.findIndex((each) => each.getAttribute("aria-selected") === "true");
@@ -569,13 +620,17 @@
       closeList(input);
       return true;
     }
-    if (event.code === "Enter" && now >= 0) {
-      choose(options[now]);
+    const take = ["Enter", "NumpadEnter", "Tab"].includes(event.code) && !event.shiftKey;
+    if (take && asked && input.value.trim()) {
+      takeBest(itemOf(input), input, event.code === "Tab");
       return true;
     }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.code];
     if (!step || !options.length) return false;
-    const next = (now + step + options.length) % options.length;
+    const list = options[0].parentNode;
+    const first = "auto" in list.dataset && step > 0;
+    delete list.dataset.auto;
+    const next = first ? 0 : (now + step + options.length) % options.length;
     options.forEach((each, n) => each.setAttribute("aria-selected", String(n === next)));
     options[next].scrollIntoView({ block: "nearest" });
     input.setAttribute("aria-activedescendant", options[next].id);
@@ -598,11 +653,15 @@
   }
 
   function move(box, step) {
+    if (step > 0 && nextRow(box)) return;
     const places = reachable();
     const now = places.indexOf(box);
     const next = places[now + step];
+    const row = box.closest("[data-row]");
+    if (row && rowEmpty(row) && !(next && row.contains(next))) delete row.dataset.opened;
     if (next) focusIn(next);
     else if (step > 0) (document.querySelector('[data-submit][value="complete"]') || line).focus();
+    if (row) tidyRows(row.closest("[data-group]"));
   }
 
   let pending = null; // {box, text}: a first digit that may become 10
@@ -738,6 +797,18 @@
       show();
     }
   });
+  // An answer that something else on the page gives, such as the body chart.
+  form.addEventListener("edc:set", (event) => {
+    const box = itemOf(event.target);
+    put(box, event.detail.value);
+    putWhy(box, "");
+    const coded = one("[data-coded]", box);
+    if (coded) coded.textContent = event.detail.label || "";
+    commit(box);
+    const group = box.closest("[data-group]");
+    if (group) tidyRows(group);
+  });
+  form.addEventListener("edc:take-out", (event) => removeRow(event.target, false));
   form.addEventListener("compositionend", (event) => {
     if (event.target.getAttribute("role") === "combobox") lookUp(event.target);
   });

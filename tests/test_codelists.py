@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from crf.codelists import FOLDER, LISTS, find, search, version
+from crf.codelists import FOLDER, LISTS, find, named, search, version
 
 
 def codes(name: str, text: str, limit: int = 20) -> list[str]:
@@ -71,6 +71,13 @@ def test_what_is_not_there_is_not_found(text: str) -> None:
         ("acupoint", "shenshu", "BL23"),
         ("acupoint", "EX-B2", "EX-B2"),
         ("acupoint", "exb2", "EX-B2"),
+        ("acupoint", "협척 L4", "EX-B2-L4"),
+        ("site", "L45", "L4-L5"),
+        ("site", "l4/5", "L4-L5"),
+        ("site", "l5s1", "L5-S1"),
+        ("site", "천골", "S1"),
+        ("structure", "후관", "FACET"),
+        ("structure", "nerve root", "ROOT"),
         ("product", "봉독", "BV"),
         ("product", "봉침", "BV"),
         ("product", "sweet bee", "SBV"),
@@ -80,6 +87,26 @@ def test_what_is_not_there_is_not_found(text: str) -> None:
 )
 def test_the_other_lists_are_found_the_same_way(name: str, text: str, code: str) -> None:
     assert code in codes(name, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code"),
+    [
+        ("structure", "후관절", "FACET"),
+        ("structure", "facet joint", "FACET"),
+        ("site", "L45", "L4-L5"),
+        ("site", "C7/T1", "C7-T1"),
+        ("acupoint", "신유", "BL23"),
+        ("acupoint", "신", None),
+        ("site", "T12", None),  # T1–T2, or the vertebra? Nobody guesses.
+        ("site", "", None),
+    ],
+)
+def test_a_whole_name_alone_says_which_entry_is_meant(
+    name: str, text: str, code: str | None
+) -> None:
+    found = named(name, text)
+    assert (found.code if found else None) == code
 
 
 def test_every_list_is_complete_and_says_its_version() -> None:
@@ -96,7 +123,14 @@ def test_every_list_is_complete_and_says_its_version() -> None:
             assert found is not None
             assert found.code == row["code"]
         assert version(name)
-    assert sizes == {"kcd": 1271, "acupoint": 409, "product": 13, "chuna": 3}
+    assert sizes == {
+        "kcd": 1271,
+        "acupoint": 409 + 24,  # EX-B2 by level
+        "product": 13,
+        "chuna": 3,
+        "site": 33,
+        "structure": 23,
+    }
     assert version("kcd") == "KCD-8 (spine subset)"
 
 

@@ -20,6 +20,8 @@ from crf.services import (
     answer_query,
     ask_query,
     complete,
+    confirm_copied,
+    copy_last,
     save_entry,
     void_entry,
 )
@@ -114,10 +116,27 @@ def test_a_form_is_a_file_with_its_answers_scores_and_missing_reasons(
     done = found.row("forms/procedure.csv")
     assert (done["number"], done["purpose"]) == ("1", "screening;guiding")
     assert (done["purpose_screening"], done["purpose_guiding"]) == ("1", "1")
-    assert (done["anatomical_target"], done["anatomical_target_facet_joint"]) == ("", "")
+    assert (done["target_site_1"], done["target_side_1"], done["target_1"]) == ("", "", "")
+    assert done["copied_from"] == ""
     assert (done["product_1"], done["product_1_list"]) == ("SBV", "Registry list 1")
     assert done["volume_1"] == "0.5"
     assert "visit" not in done
+
+
+def test_a_treatment_says_from_which_one_its_answers_were_copied(fresh_database, jss, by, dataset):
+    with seeing(jss):
+        person = play(jss, by)
+        day = person.enrolled_on.isoformat()
+        log(person, "procedure", by, performed_on=day, product_1="SBV", target_site_1="L4-L5")
+        second = add_entry(participant=person, instrument="procedure", by=by)
+        copy_last(entry=second, by=by)
+        confirm_copied(entry=second, by=by)
+    rows = dataset().rows("forms/procedure.csv")
+    kept = ("number", "performed_on", "product_1", "target_site_1", "copied_from")
+    assert [[row[name] for name in kept] for row in rows] == [
+        ["1", day, "SBV", "L4-L5", ""],
+        ["2", "", "SBV", "L4-L5", "1"],
+    ]
 
 
 def test_long_and_wide_have_each_score_at_each_visit_and_the_change(

@@ -199,7 +199,8 @@ def found(uspp: Definition, form: str, answers: dict[str, Any], **facts: Any) ->
             ["deeper_than_needle"],
         ),
         ("procedure", {"max_insertion": "20"}, ["no_target"]),
-        ("procedure", {"max_insertion": "20", "anatomical_target": ["multifidus"]}, []),
+        ("procedure", {"max_insertion": "20", "target_site_1": "L4-L5"}, []),
+        ("procedure", {"max_insertion": "3.5", "point_1": "BL23"}, ["shallow_insertion"]),
         (
             "procedure",
             {"product_1": "SHINBARO1", "volume_1": "12", "product_2": "ANTIINF", "volume_2": "8"},

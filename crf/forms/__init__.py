@@ -20,13 +20,14 @@ from django.utils.translation import override, pgettext
 
 from crf.definitions import definition_of
 from crf.display import MISSING_LABELS, answer_text
+from crf.forms.chart import body_chart
 from crf.forms.layout import Field, layout_of
-from crf.instrument import Group, Instrument, Item, judge
+from crf.instrument import Group, Instrument, Item, Line, judge
 from crf.instrument.items import ScoreUse
 from crf.models import Entry
 from crf.scoring import SCORES
 from crf.scoring.base import Output
-from crf.services.entries import entry_facts, missing_reasons
+from crf.services.entries import entry_facts, missing_reasons, unconfirmed
 from crf.services.queries import HIDDEN, NOT_APPLICABLE, current_queries
 
 
@@ -63,7 +64,7 @@ class Form:
             each
             for section in self.sections
             for block in section["blocks"]
-            for each in (block["fields"] if block["group"] else [block["field"]])
+            for each in block.get("fields") or [block["field"]]
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +115,7 @@ def form_for(entry: Entry, lang: str, typed: Typed | None = None) -> Form:
             current_queries(entry),
             lang,
         )
+        add_copied(notes, unconfirmed(entry))
         for query, text in typed.confirming.items():
             for each in (note for found in notes.values() for note in found):
                 if str(each["query"]) == query:
@@ -195,6 +197,14 @@ def notes_of(
             }
         )
     return notes
+
+
+def add_copied(notes: dict[str, list[dict[str, Any]]], copied: Mapping[str, int]) -> None:
+    """Beside each answer that was copied and not confirmed: where it comes from."""
+    for item, number in copied.items():
+        said = _("Copied from no. %(number)s. Not confirmed yet.") % {"number": number}
+        note = {"kind": "copied", "code": "", "text": said, "query": None, "state": "open"}
+        notes.setdefault(item, []).append(note)
 
 
 def scores_shown(
@@ -327,9 +337,17 @@ def _section(section: Any, filled: Mapping[str, Field], lang: str) -> dict[str, 
     for each in section.items:
         if isinstance(each, Group):
             blocks.append(_group(each, filled, lang))
+        elif isinstance(each, Line):
+            fields = [filled[item.code] for item in each.items]
+            about = {"line": each.code, "title": each.title.get(lang), "fields": fields}
+            blocks.append({"group": None, **about})
         else:
             blocks.append({"group": None, "field": filled[each.code]})
-    return {"code": section.code, "title": section.title.get(lang), "blocks": blocks}
+    waiting = sum(
+        note["kind"] == "copied" for item in section.flat for note in filled[item.code]["notes"]
+    )
+    about = {"code": section.code, "title": section.title.get(lang), "copied": waiting}
+    return {**about, "blocks": blocks}
 
 
 def _group(group: Group, filled: Mapping[str, Field], lang: str) -> dict[str, Any]:
@@ -348,6 +366,8 @@ def _group(group: Group, filled: Mapping[str, Field], lang: str) -> dict[str, An
         "group": group.code,
         "title": group.title.get(lang),
         "max": group.max,
+        "chart": group.chart,
+        "body": body_chart(lang) if group.chart else None,
         "rows": rows,
         "fields": [field for row in rows for field in row["fields"]],
     }
@@ -356,6 +376,7 @@ def _group(group: Group, filled: Mapping[str, Field], lang: str) -> dict[str, An
 __all__ = [
     "Form",
     "Typed",
+    "add_copied",
     "base_of",
     "conflict_shown",
     "form_for",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import Any
 
 from django.utils.translation import gettext as _
 
-from crf.conditions import compile
+from crf import codelists
+from crf.conditions import compile, decide
 from crf.definitions import definition_of
 from crf.display import MISSING_LABELS
 from crf.instrument import (
@@ -19,6 +21,7 @@ from crf.instrument import (
     Instrument,
     IntegerItem,
     Item,
+    Line,
     LongTextItem,
     MultiItem,
     TextItem,
@@ -27,6 +30,8 @@ from crf.instrument import (
 
 Field = dict[str, Any]
 
+SHORT = 60  # a list of so many codes is tried through
+ANYTHING = "\uffff"  # an answer that no condition names
 KEYS = 9  # options that a digit key can choose where their codes are words
 
 
@@ -35,6 +40,8 @@ def layout_of(version_id: int, instrument_code: str, lang: str) -> dict[str, Fie
     """Item → what is the same for every entry of this version, in this language."""
     instrument = definition_of(version_id).instrument(instrument_code)
     drives = _drivers(instrument)
+    reveals = _reveals(instrument)
+    beside = _beside(instrument)
     row_of = {
         item.code: number
         for section in instrument.sections
@@ -47,14 +54,14 @@ def layout_of(version_id: int, instrument_code: str, lang: str) -> dict[str, Fie
     number = 0
     for item in instrument.items:
         in_row = item.code in row_of
-        number += not in_row
+        number += not in_row and item.code not in beside
         label = item.label.get(lang)
         layout[item.code] = {
             "code": item.code,
             "kind": item.kind,
             "widget": _widget(item),
             # A label of a licensed form brings its own number.
-            "number": "" if in_row or label[:1].isdigit() else str(number),
+            "number": "" if in_row or item.code in beside or label[:1].isdigit() else str(number),
             "row": row_of.get(item.code, 0),
             "label": _without_row(label, row_of.get(item.code, 0)),
             "help": item.help.get(lang) if item.help else "",
@@ -67,12 +74,52 @@ def layout_of(version_id: int, instrument_code: str, lang: str) -> dict[str, Fie
             "partial": isinstance(item, DateItem) and item.partial,
             "list": item.list if isinstance(item, CodeItem) else "",
             "drives": item.code in drives,
+            "reveals": json.dumps(reveals[item.code]) if item.code in reveals else "",
             "levels": len(item.options) if isinstance(item, ChoiceItem) else 0,
             "ends": _ends(item, lang),
             "grouped": isinstance(item, ChoiceItem | MultiItem | YesNoItem | DateItem)
             and _widget(item) != "list",
         }
     return layout
+
+
+def _beside(instrument: Instrument) -> set[str]:
+    """Items that stand in a line behind its first, whose number is the line's."""
+    lines = (each for section in instrument.sections for each in section.items)
+    return {item.code for line in lines if isinstance(line, Line) for item in line.items[1:]}
+
+
+def _reveals(instrument: Instrument) -> dict[str, dict[str, list[str]]]:
+    """Item → its answers → the questions that such an answer makes apply; "*" is any answer.
+
+    Worked out here, for questions that hang on this one item alone, so that the page can go on to
+    them before the server has answered. Whether they apply is still what the server says.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for item in instrument.items:
+        names = compile(item.when).variables if item.when else frozenset()
+        if len(names) != 1 or not instrument.has(name := next(iter(names))):
+            continue
+        for answer in _answers(instrument.item(name)):
+            value = [answer] if isinstance(instrument.item(name), MultiItem) else answer
+            if decide(compile(item.when or ""), {name: value}) is True:
+                key = "*" if answer == ANYTHING else str(answer)
+                found.setdefault(name, {}).setdefault(key, []).append(item.code)
+    return found
+
+
+def _answers(item: Item) -> list[Any]:
+    """Answers to try a condition with: every option, or something that is in no list."""
+    match item:
+        case YesNoItem():
+            return ["yes", "no"]
+        case ChoiceItem() | MultiItem():
+            return [option.code for option in item.options]
+        case CodeItem() if len(codelists.codes(item.list)) <= SHORT:
+            return [ANYTHING, *codelists.codes(item.list)]
+        case CodeItem() | TextItem() | LongTextItem():
+            return [ANYTHING]
+    return []
 
 
 def _drivers(instrument: Instrument) -> set[str]:

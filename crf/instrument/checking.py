@@ -10,7 +10,7 @@ visit).
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from crf import codelists
 from crf.conditions import FACTS, RESERVED
@@ -19,11 +19,14 @@ from crf.instrument.expressions import Name, Names, faults, name_of, names_of
 from crf.instrument.items import (
     ChoiceItem,
     CodeItem,
+    DateItem,
     Group,
     Instrument,
     IntegerItem,
     Item,
+    Line,
     ScoreUse,
+    Section,
 )
 from crf.scoring import SCORES, compute, settings_for
 from registry.protocol import NOT_STUDIES, SEXES, Protocol, VisitDefinition
@@ -31,6 +34,7 @@ from registry.protocol import NOT_STUDIES, SEXES, Protocol, VisitDefinition
 Where: TypeAlias = tuple[int | str, ...]
 
 LONGEST = 32
+CHARTED, SIDES = "site", frozenset(["left", "right", "bilateral", "midline"])
 # Columns that every table of the dataset has, beside the facts of `conditions`.
 COLUMNS = frozenset(
     ["entry", "instrument", "meta", "number", "participant", "site", "status", "study", "subject"]
@@ -218,6 +222,8 @@ def _facts(protocol: Protocol) -> dict[str, Name]:
 
 def _instrument(instrument: Instrument, facts: Names) -> _Findings:
     yield from _item_codes(instrument)
+    yield from _copied(instrument)
+    yield from _charts(instrument)
     names = dict(facts)
     for where, item in _placed(instrument):
         if isinstance(item, CodeItem) and item.list not in codelists.LISTS:
@@ -246,8 +252,45 @@ def _placed(instrument: Instrument) -> Iterator[tuple[Where, Item]]:
             if isinstance(each, Group):
                 for copy in each.copies:
                     yield from (((*where, "items", n), item) for n, item in enumerate(copy))
+            elif isinstance(each, Line):
+                yield from (((*where, "items", n), item) for n, item in enumerate(each.items))
             else:
                 yield where, each
+
+
+def _copied(instrument: Instrument) -> _Findings:
+    if instrument.copied and not instrument.repeating:
+        yield ("copied",), "Only a repeating form has an earlier one to copy from."
+    plain = {item.code: item for section in instrument.sections for item in _plain(section)}
+    for n, code in enumerate(instrument.copied):
+        if code not in plain:
+            yield ("copied", n), f"There is no item “{code}”."
+        elif isinstance(plain[code], DateItem):
+            yield ("copied", n), f"“{code}” is a date, which is never copied."
+
+
+def _plain(section: Section) -> Iterator[Item]:
+    """The items of a section as they are written, those of a group once."""
+    for each in section.items:
+        if isinstance(each, Group | Line):
+            yield from each.items
+        else:
+            yield each
+
+
+def _charts(instrument: Instrument) -> _Findings:
+    for s, section in enumerate(instrument.sections):
+        for i, each in enumerate(section.items):
+            if isinstance(each, Group) and each.chart:
+                place, side = (*each.items, None)[:2]
+                codes = {option.code for option in side.options} if _sided(side) else set()
+                if not (isinstance(place, CodeItem) and place.list == CHARTED and codes >= SIDES):
+                    message = f"A chart needs a place of the list “{CHARTED}”, then its side."
+                    yield ("sections", s, "items", i, "chart"), message
+
+
+def _sided(item: Item | None) -> TypeGuard[ChoiceItem]:
+    return isinstance(item, ChoiceItem)
 
 
 def _item_codes(instrument: Instrument) -> _Findings:

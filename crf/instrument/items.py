@@ -107,10 +107,22 @@ class IntegerItem(_Item):
 
 
 class DecimalItem(_Item):
+    """`units` are other units that may be typed behind the number, and what one of them is worth:
+    {cm: 10} where the unit is mm. What is stored is always in the item's own unit.
+    """
+
     kind: Literal["decimal"]
     min: Decimal | None = None
     max: Decimal | None = None
     places: int = Field(ge=1, le=6)
+    units: dict[str, Decimal] = {}
+
+    @field_validator("units")
+    @classmethod
+    def _positive(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
+        if wrong := next((unit for unit, times in value.items() if times <= 0), None):
+            raise ValueError(f"One “{wrong}” must be a positive number of the item's unit.")
+        return value
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -168,12 +180,16 @@ class Group(Part):
     is never required, and asks for the rest only when its own lead is answered. All of that is said
     by the copies' own `when` and `required`, so nobody else needs to know of groups. Within a group
     expressions name the items of the same copy by their plain codes.
+
+    A `chart` beside the rows is a second way to fill in the same: the body with the places of the
+    code list of the first item, each with a side, which is the second.
     """
 
     kind: Literal["group"]
     code: Slug
     title: Text
     max: int = Field(ge=2, le=20)
+    chart: Literal["spine"] | None = None
     items: tuple[Annotated[Item, Field(discriminator="kind")], ...] = Field(min_length=1)
 
     @cached_property
@@ -202,21 +218,35 @@ class Group(Part):
         )
 
 
+class Line(Part):
+    """Items that belong together and stand in one line, such as a treatment: whether, how often,
+    which. They are items like any other; only the page shows them side by side.
+    """
+
+    kind: Literal["line"]
+    code: Slug
+    title: Text
+    items: tuple[Annotated[Item, Field(discriminator="kind")], ...] = Field(min_length=2)
+
+
 class Section(Part):
     code: Slug
     title: Text
-    items: tuple[Annotated[Item | Group, Field(discriminator="kind")], ...] = Field(min_length=1)
+    items: tuple[Annotated[Item | Group | Line, Field(discriminator="kind")], ...] = Field(
+        min_length=1
+    )
 
     @cached_property
     def flat(self) -> tuple[Item, ...]:
         """The items of the section in order, with every copy of its groups."""
         flat: list[Item] = []
         for each in self.items:
-            flat += (
-                [item for copy in each.copies for item in copy]
-                if isinstance(each, Group)
-                else [each]
-            )
+            if isinstance(each, Group):
+                flat += [item for copy in each.copies for item in copy]
+            elif isinstance(each, Line):
+                flat += each.items
+            else:
+                flat.append(each)
         return tuple(flat)
 
 
@@ -243,12 +273,17 @@ class ScoreUse(Part):
 
 
 class Instrument(Part):
+    """`copied` names what a new entry of a repeating form may take over from the one before it; the
+    items of a group by their plain codes.
+    """
+
     code: Slug
     title: Text
     short: Text
     licence: Text | None = None
     recall: Text | None = None
     repeating: bool = False
+    copied: tuple[Slug, ...] = ()
     sections: tuple[Section, ...] = Field(min_length=1)
     checks: tuple[Check, ...] = ()
     scores: tuple[ScoreUse, ...] = ()
@@ -256,6 +291,20 @@ class Instrument(Part):
     @cached_property
     def items(self) -> tuple[Item, ...]:
         return tuple(item for section in self.sections for item in section.flat)
+
+    @cached_property
+    def copies(self) -> frozenset[str]:
+        """The items that may be taken over from the last entry: a day never is."""
+        wanted = set(self.copied)
+        found = set()
+        for section in self.sections:
+            for each in section.items:
+                rows = (each.items, *each.copies) if isinstance(each, Group) else ()
+                for row in rows[1:]:
+                    plain = zip(rows[0], row, strict=True)
+                    found |= {copy.code for item, copy in plain if item.code in wanted}
+            found |= {item.code for item in section.flat if item.code in wanted}
+        return frozenset(code for code in found if not isinstance(self.item(code), DateItem))
 
     @cached_property
     def _by_code(self) -> dict[str, Item]:

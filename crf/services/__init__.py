@@ -1,5 +1,6 @@
 """What happens to a form: every write of `crf`, one keyword-only function each."""
 
+from crf.services.copying import confirm_copied, copied_from, copy_last, day_of, last_of, undo_copy
 from crf.services.entries import (
     Incomplete,
     Saved,
@@ -8,6 +9,7 @@ from crf.services.entries import (
     entry_facts,
     preview_entry,
     save_entry,
+    unconfirmed,
     void_entry,
 )
 from crf.services.locking import Blocker, blocker_counts, blockers, is_locked, lock, unlock
@@ -31,8 +33,13 @@ __all__ = [
     "blockers",
     "close_query",
     "complete",
+    "confirm_copied",
+    "copied_from",
+    "copy_last",
+    "day_of",
     "entry_facts",
     "is_locked",
+    "last_of",
     "lock",
     "preview_entry",
     "reopen_query",
@@ -41,6 +48,8 @@ __all__ = [
     "signature_digest",
     "signature_state",
     "signatures_of",
+    "unconfirmed",
+    "undo_copy",
     "unlock",
     "verify",
     "void_entry",

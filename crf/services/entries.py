@@ -18,6 +18,7 @@ from typing import Any
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from crf import codelists
 from crf.definitions import definition_of
@@ -48,6 +49,7 @@ class Saved:
 
     `errors` item → sentence (not stored); `conflicts` item → {"theirs", "mine"} (not stored, the
     person chooses); `needs_reason` items of a completed form that came without one (not stored).
+    `copied` are answers taken over from an earlier entry that nobody confirmed yet.
     `checks` are the soft checks that are broken now, `queries` those that wait or that confirm a
     value, `shown` the items that apply.
     """
@@ -63,6 +65,7 @@ class Saved:
     checks: list[dict[str, Any]] = field(default_factory=list)
     queries: list[dict[str, Any]] = field(default_factory=list)
     scores: dict[str, Any] = field(default_factory=dict)
+    copied: dict[str, int] = field(default_factory=dict)
     answered: int = 0
     due: int = 0
     state: str = ""
@@ -87,6 +90,13 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
 def missing_reasons(entry: Entry) -> dict[str, str]:
     """Item → why it has no value, for the items that are marked missing."""
     return {item: about["missing"] for item, about in entry.meta.items() if "missing" in about}
+
+
+def unconfirmed(entry: Entry) -> dict[str, int]:
+    """Item → the number of the entry that its answer was copied from, while nobody said that it
+    holds here too.
+    """
+    return {item: about["copied"] for item, about in entry.meta.items() if "unconfirmed" in about}
 
 
 def add_entry(
@@ -169,9 +179,9 @@ def save_entry(
         earlier = known(entry, by.user_id, op)
         if earlier.done:
             return _answered_before(earlier, entry, asked)
-        _require_open(entry)
+        require_open(entry)
         if entry.started_at is None:
-            _adopt_version(entry)
+            adopt_version(entry)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
         facts = entry_facts(entry)
         saved = Saved(entry_id=entry.pk)
@@ -207,7 +217,7 @@ def save_entry(
             queries = settle_checks(entry, instrument, judgement, none_yet=not earlier.has_queries)
         else:
             queries = current_queries(entry) if earlier.has_queries else []
-        _describe(saved, entry, instrument, judgement, queries)
+        describe(saved, entry, instrument, judgement, queries)
         if op is not None and by.user_id is not None and not (strict and refused):
             Operation.objects.create(
                 site_id=entry.site_id,
@@ -244,9 +254,13 @@ def preview_entry(
             why[item] = str(missing[item])
     judgement = judge(instrument, answers, entry_facts(entry))
     # Not saved: the row in memory only describes what would be.
-    entry.answers, entry.meta = answers, {item: {"missing": code} for item, code in why.items()}
+    kept = {i: entry.meta[i] for i in unconfirmed(entry) if answers.get(i) == entry.answers.get(i)}
+    entry.answers, entry.meta = (
+        answers,
+        kept | {item: {"missing": code} for item, code in why.items()},
+    )
     entry.scores = scores_of(instrument, answers, judgement.shown)
-    _describe(saved, entry, instrument, judgement, current_queries(entry))
+    describe(saved, entry, instrument, judgement, current_queries(entry))
     return saved
 
 
@@ -263,7 +277,7 @@ def _answered_before(earlier: Known, entry: Entry, asked: str) -> Saved:
     return Saved(**answer)
 
 
-def _adopt_version(entry: Entry) -> None:
+def adopt_version(entry: Entry) -> None:
     """A form is written under the version that is in use at the site when it is begun."""
     version = version_at(entry.site)
     if entry.instrument in definition_of(version.pk).instruments:
@@ -291,7 +305,7 @@ def _reason_text(reason: str, reasons: Mapping[str, str]) -> str:
     return "\n".join([*([reason] if reason else []), *(f"{i}: {text}" for i, text in own.items())])
 
 
-def _require_open(entry: Entry) -> None:
+def require_open(entry: Entry) -> None:
     act = Act.CORRECT if entry.completed_at else Act.SAVE
     sentence = refusal(act, entry)
     if sentence:
@@ -375,7 +389,7 @@ def scores_of(
     return values | {VERSIONS: versions} if versions else values
 
 
-def _describe(
+def describe(
     saved: Saved,
     entry: Entry,
     instrument: Instrument,
@@ -395,7 +409,7 @@ def _describe(
         }
         for check in judgement.broken
     ]
-    saved.queries = queries
+    saved.queries, saved.copied = queries, unconfirmed(entry)
     saved.scores = {name: value for name, value in entry.scores.items() if name != VERSIONS}
     saved.due = len(asked)
     saved.answered = sum(item.code in entry.answers or item.code in why for item in asked)
@@ -432,11 +446,20 @@ def complete(*, entry: Entry, by: Actor) -> Entry:
         sentence = refusal(Act.COMPLETE, entry)
         if sentence:
             raise Refused(sentence)
-        _require_open(entry)
+        require_open(entry)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
         items = unanswered(entry, instrument)
         if items:
             raise Incomplete(items)
+        if copied := unconfirmed(entry):
+            raise Refused(
+                ngettext(
+                    "%(count)d copied answer waits to be confirmed.",
+                    "%(count)d copied answers wait to be confirmed.",
+                    len(copied),
+                )
+                % {"count": len(copied)}
+            )
         entry.completed_at, entry.completed_by_id = timezone.now(), by.user_id
         entry.save(update_fields=["completed_at", "completed_by"])
     return entry

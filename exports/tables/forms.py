@@ -153,6 +153,18 @@ def form_table(
             moment("e.completed_at"),
         ),
     ]
+    if any(version.copied for version in versions):
+        fixed.append(
+            Column(
+                "copied_from",
+                "integer",
+                both(
+                    "답을 가져온 이전 서식의 순번(가져온 뒤 확인된 답이 하나라도 있을 때)",
+                    "Number of the earlier entry that answers were copied from and confirmed",
+                ),
+                "(SELECT max((m.value ->> 'copied')::int) FROM jsonb_each(e.meta) m)",
+            )
+        )
     fixed = [replace(column, source=column.source or "registry") for column in fixed]
     items, scores = _items(versions.values()), score_outputs(versions.values())
     names = Names([column.name for column in fixed])

@@ -56,12 +56,12 @@ _POINTS: Mapping[str, Sequence[str]] = {
     "lumbar": ("BL23", "BL25", "BL26", "GV3", "GV4", "GB30"),
 }
 _LEVELS: Mapping[str, Sequence[str]] = {
-    "cervical": ("c4_5", "c5_6", "c6_7"),
-    "lumbar": ("l3_4", "l4_5", "l5_s1"),
+    "cervical": ("C4-C5", "C5-C6", "C6-C7"),
+    "lumbar": ("L3-L4", "L4-L5", "L5-S1"),
 }
 _TARGETS: Mapping[str, Sequence[str]] = {
-    "cervical": ("facet_joint", "trapezius", "levator_scapulae", "nerve_root", "multifidus"),
-    "lumbar": ("facet_joint", "multifidus", "erector_spinae", "nerve_root", "quadratus_lumborum"),
+    "cervical": ("FACET", "MBB", "ROOT", "MULTIFIDUS", "SPLENIUS"),
+    "lumbar": ("FACET", "MBB", "ROOT", "MULTIFIDUS", "ERECTOR", "INTERSPINOUS"),
 }
 
 
@@ -84,14 +84,22 @@ def _decimal(mean: float, spread: float, low: float, high: float) -> Draw:
     return draw
 
 
-def _by_cohort(codes: Mapping[str, Sequence[str]], several: bool = False) -> Draw:
+def _by_cohort(codes: Mapping[str, Sequence[str]]) -> Draw:
     every = tuple(dict.fromkeys(code for each in codes.values() for code in each))
 
     def draw(case: Case) -> Any:
         among = codes.get(case.cohort, every)
-        if several:
-            return case.rng.sample(among, 1 if case.chance(0.7) else 2)
         return case.rng.choice(among)
+
+    return draw
+
+
+def _other_than(name: str, otherwise: Draw) -> Draw:
+    """Not what that question was answered with, where there is something else."""
+
+    def draw(case: Case) -> Any:
+        drawn = (otherwise(case) for _try in range(20))
+        return next((each for each in drawn if each != case.given.get(name)), otherwise(case))
 
     return draw
 
@@ -169,8 +177,10 @@ VALUES: Mapping[str, Draw] = {
     "skin_test": lambda case: "negative" if case.chance(0.7) else "tolerated",
     "venom_allergy": _yes(0.01),
     "point": _by_cohort(_POINTS),
-    "anatomical_target": _by_cohort(_TARGETS, several=True),
-    "spinal_level": _by_cohort(_LEVELS, several=True),
+    "target_site": _by_cohort(_LEVELS),
+    "target_site_2": _other_than("target_site_1", _by_cohort(_LEVELS)),
+    "target_side": lambda case: case.rng.choices(("left", "right", "bilateral"), (40, 40, 20))[0],
+    "target": _by_cohort(_TARGETS),
     "max_insertion": _depth,
     "needle_gauge": _one("g25", "g26", "g27", "g29"),
     "needle_length": _needle,
@@ -207,7 +217,13 @@ VALUES: Mapping[str, Draw] = {
 }
 
 # How often a question is answered that need not be; others seldom are.
-OPTIONAL: Mapping[str, float] = {"eq_vas": 0.85, "point": 0.45, "anatomical_target": 0.95}
+OPTIONAL: Mapping[str, float] = {
+    "eq_vas": 0.85,
+    "point": 0.45,
+    "target_site_1": 0.95,
+    "target_site_2": 0.3,
+    "target_site_3": 0.0,
+}
 SELDOM = 0.15
 
 # Endings that say what a number counts.

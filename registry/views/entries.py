@@ -8,7 +8,8 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language
+from django.urls import reverse
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from crf import codelists
@@ -22,8 +23,11 @@ from crf.services import (
     add_entry,
     answer_query,
     complete,
+    confirm_copied,
+    copy_last,
     preview_entry,
     save_entry,
+    undo_copy,
     verify,
     void_entry,
 )
@@ -73,6 +77,9 @@ def _then(request: Request, record: Entry, step: str, sent: Sent) -> HttpRespons
     try:
         if query_id:
             _confirm(request, record, query_id, request.POST.get(f"confirm.{query_id}", ""))
+        elif step.startswith("copied."):
+            _copied(request, record, step.removeprefix("copied."))
+            return redirect(reverse("entry", args=[request.study.code, record.pk]) + "#copied")
         elif step == "rest":
             _mark_rest(request, record, request.POST.get("rest", ""))
         elif step == "complete":
@@ -237,6 +244,29 @@ def _confirm(request: Request, record: Entry, query_id: Any, text: str) -> None:
         raise Refused(_("There is no such query."))
     query = find(request, Query.objects.filter(entry=record), pk=int(query_id))
     answer_query(query=query, text=text, by=request.by)
+
+
+def _copied(request: Request, record: Entry, act: str) -> None:
+    """Answers from the last entry of this form: copy them, take them back, or stand by them."""
+    if act == "copy":
+        count = copy_last(entry=record, by=request.by)
+        said = ngettext("%(count)d answer was copied.", "%(count)d answers were copied.", count)
+    elif act == "undo":
+        count = undo_copy(entry=record, by=request.by)
+        said = ngettext(
+            "%(count)d copied answer was taken back.",
+            "%(count)d copied answers were taken back.",
+            count,
+        )
+    else:
+        section = act.removeprefix("confirm").removeprefix(".")
+        count = confirm_copied(entry=record, section=section, by=request.by)
+        said = ngettext(
+            "%(count)d copied answer is confirmed.",
+            "%(count)d copied answers are confirmed.",
+            count,
+        )
+    messages.success(request, said % {"count": count})
 
 
 def _mark_rest(request: Request, record: Entry, why: str) -> None:

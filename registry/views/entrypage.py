@@ -20,13 +20,26 @@ from django.utils.translation import gettext as _
 
 from crf.definitions import definition_of
 from crf.display import answer_text
-from crf.forms import Form, Typed, conflict_shown, form_for, notes_of, scores_shown
+from crf.forms import (
+    Form,
+    Typed,
+    add_copied,
+    conflict_shown,
+    form_for,
+    notes_of,
+    scores_shown,
+)
 from crf.history import last_change
-from crf.instrument import CodeItem, Instrument
+from crf.instrument import CodeItem, Instrument, Line
 from crf.models import Entry
+from crf.records import visit_word
 from crf.services import (
     Saved,
+    copied_from,
+    day_of,
+    last_of,
     signature_state,
+    unconfirmed,
 )
 from crf.workflow import Act, Around, State, Status, refusal, state_of, status_of
 from registry.services import protocol_of, version_at
@@ -34,6 +47,7 @@ from registry.views.questions import notes_html, questions_html
 from sites.access import Request, find
 from sites.roles import Permission as P
 
+SAID = 6  # answers of the last entry that are named before they are copied
 # What lies around an entry and decides how it is shown. Written out, since this page is opened all
 # day and the ORM takes longer to word three subqueries than the database to answer them.
 AROUND = {
@@ -165,6 +179,7 @@ def entry_page(
         "base": json.dumps(form.base, ensure_ascii=False),
         "op": uuid.uuid4(),
         "errors": errors,
+        "copying": None if closed else _copying(record, lang),
         "has_errors": bool(errors),
         "may_confirm": not closed,
         "may_verify": request.may(P.VERIFY, record.site_id)
@@ -201,6 +216,7 @@ def entry_page(
             version_id=record.version_id,
             lang=lang,
             around={
+                **_before(record, lang),
                 "history_url": context["history_url"],
                 "codes_url": context["codes_url"],
                 "here": reverse("entry", args=[study, record.pk]),
@@ -211,6 +227,61 @@ def entry_page(
         )
     name = "entries/read.html" if closed else "entries/entry.html"
     return render(request, name, context, status=422 if errors else 200)
+
+
+def _before(record: Entry, lang: str) -> dict[str, str]:
+    """Line → what the same treatment was at the visit before, in words."""
+    lines = [
+        each
+        for section in instrument_at(record).sections
+        for each in section.items
+        if isinstance(each, Line)
+    ]
+    visit = record.visit
+    if not lines or visit is None or visit.happened_on is None:
+        return {}
+    earlier = Entry.objects.filter(
+        site_id=record.site_id,
+        participant_id=record.participant_id,
+        instrument=record.instrument,
+        voided_at=None,
+        started_at__isnull=False,
+        visit__voided_at=None,
+        visit__happened_on__lt=visit.happened_on,
+    ).select_related("visit")
+    last = earlier.order_by("-visit__happened_on", "-pk").first()
+    if last is None or last.visit is None:
+        return {}
+    last.visit.participant = record.participant
+    name = visit_word(last.visit, protocol_of(record.participant.version_id))
+    said = {}
+    for line in lines:
+        words = [
+            answer_text(item, last.answers[item.code])
+            for item in line.items
+            if item.code in last.answers
+        ]
+        said[f"{line.code}~before"] = f"{name}: {' · '.join(words)}" if words else ""
+    return said
+
+
+def _copying(record: Entry, lang: str) -> dict[str, Any] | None:
+    """What could be filled in from the last entry of this form, or was and waits for a look."""
+    instrument = instrument_at(record)
+    if not instrument.copies or state_of(record) is State.COMPLETE:
+        return None
+    waiting = unconfirmed(record)
+    if waiting or copied_from(record.meta):
+        return {"waiting": len(waiting), "number": copied_from(record.meta), "last": None}
+    last = last_of(record)
+    if last is None:
+        return None
+    said = [
+        answer_text(item, last.answers[item.code])
+        for item in instrument.items
+        if item.code in instrument.copies and item.code in last.answers
+    ]
+    return {"waiting": 0, "last": last, "day": day_of(last), "said": said[:SAID]}
 
 
 def _quick(record: Entry) -> list[dict[str, str]]:
@@ -251,6 +322,7 @@ def save_answer(request: Request, record: Entry, saved: Saved) -> dict[str, Any]
         saved.queries,
         lang,
     )
+    add_copied(notes, saved.copied)
     typed = Typed(errors=saved.errors, conflicts=with_authors(record, saved.conflicts))
     shown = {}
     for item in {*notes, *saved.errors, *saved.conflicts} - {""}:

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Count, Exists, OuterRef, Q, Subquery, Sum
+from django.db.models import Case, Count, Exists, OuterRef, Q, Subquery, Sum, TextField, Value, When
+from django.db.models.fields.json import KeyTextTransform
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 
+from crf.definitions import definition_of
+from crf.instrument import DateItem
 from crf.models import Entry, Lock, Query, Verification
 from crf.services import signatures_of
 from crf.workflow import Around
@@ -192,6 +195,7 @@ def participant(request: Request, pk: int) -> HttpResponse:
     for visit in visits:
         visit.participant = person
     entries, events = entries_of(person, visits), _events(person)
+    _count_treatments(visits, entries)
     signatures = signatures_of(person)
     fits = signatures[0].fits if signatures else None  # type: ignore[attr-defined]
     around = Around(person.site.today(), person.site_locked, signature=fits)  # type: ignore[attr-defined]
@@ -249,6 +253,27 @@ def _standing(
     }
 
 
+def _treated_on(person: Participant) -> Any:
+    """The day of a treatment, out of its form."""
+    definition = definition_of(person.version_id)
+    log = definition.protocol.safety.procedure
+    items = definition.instrument(log).items if log else ()
+    day = next((item for item in items if isinstance(item, DateItem)), None)
+    if day is None:
+        return Value(None, output_field=TextField())
+    held = Q(instrument=log, started_at__isnull=False, voided_at=None, cancelled_at=None)
+    return Case(When(held, then=KeyTextTransform(day.code, "answers")), output_field=TextField())
+
+
+def _count_treatments(visits: list[Visit], entries: list[Entry]) -> None:
+    """How many treatments there were up to each visit: as in the dataset, by the day of each."""
+    days = [entry.day for entry in entries if entry.day]  # type: ignore[attr-defined]
+    for visit in visits:
+        if visit.happened_on and days:
+            until = visit.happened_on.isoformat()
+            visit.treated = sum(day <= until for day in days)  # type: ignore[attr-defined]
+
+
 def entries_of(person: Participant, visits: list[Visit]) -> list[Entry]:
     """Every entry of a participant, with its visit, its open queries and whether it is verified."""
     checked = Verification.objects.filter(entry=OuterRef("pk"), digest=OuterRef("digest"))
@@ -257,6 +282,7 @@ def entries_of(person: Participant, visits: list[Visit]) -> list[Entry]:
         .annotate(
             verified=Exists(checked),
             open_queries=Count("queries", filter=~Q(queries__state=Query.State.CLOSED)),
+            day=_treated_on(person),
         )
         .defer("answers", "meta", "scores")
         .order_by("instrument", "number", "pk")

@@ -129,8 +129,14 @@ def _marked(form: Form) -> dict[str, Any]:
     for section in form.sections:
         blocks: list[dict[str, Any]] = []
         for block in section["blocks"]:
+            if "line" in block:
+                block = {**block, "before": f"\x01{block['line']}~before\x02"}
             if not block["group"]:
-                blocks.append({"group": None, "field": field(block["field"])})
+                own = (
+                    {"fields": [field(each) for each in block["fields"]]} if "line" in block else {}
+                )
+                own = own or {"field": field(block["field"])}
+                blocks.append({**block, **own})
                 continue
             rows = [
                 {
@@ -141,7 +147,8 @@ def _marked(form: Form) -> dict[str, Any]:
                 for row in block["rows"]
             ]
             blocks.append({**block, "rows": rows})
-        sections.append({**section, "blocks": blocks})
+        confirm = f"\x01{section['code']}#copied\x02"
+        sections.append({**section, "confirm": confirm, "blocks": blocks})
     return {"title": form.title, "sections": sections}
 
 
@@ -179,6 +186,9 @@ def _values(form: Form, around: Mapping[str, Any]) -> dict[str, str]:
         if beside:
             values[f"{code}.beside"] = beside
     for section in form.sections:
+        if section["copied"]:
+            confirm = render_to_string("entries/_confirm.html", {"section": section})
+            values[f"{section['code']}#copied"] = confirm
         for block in section["blocks"]:
             for row in block.get("rows", ()):
                 state = (" data-spare" if row["spare"] else "") + (

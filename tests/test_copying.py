@@ -1,0 +1,215 @@
+"""A treatment filled in from the one before it: what is copied, who stands by it, and what is told."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from crf.history import entry_changes
+from crf.models import Entry
+from crf.services import (
+    add_entry,
+    complete,
+    confirm_copied,
+    copy_last,
+    last_of,
+    preview_entry,
+    save_entry,
+    unconfirmed,
+    undo_copy,
+    void_entry,
+)
+from registry.models import Participant
+from sites.access import Refused
+from tests.cast import actor, seeing
+
+LAST = {
+    "performed_on": "2026-03-02",
+    "purpose": ["guiding"],
+    "product_1": "SBV",
+    "volume_1": "1.5",
+    "lot_1": "L-1",
+    "product_2": "SHINBARO2",
+    "volume_2": "2",
+    "lot_2": "L-2",
+    "skin_test": "negative",
+    "venom_allergy": "no",
+    "point_1": "BL23",
+    "point_side_1": "left",
+    "target_site_1": "L4-L5",
+    "target_side_1": "bilateral",
+    "target_1": "FACET",
+    "max_insertion": "3.5cm",
+    "needle_gauge": "g29",
+    "needle_length": "50",
+    "probe": "linear",
+    "probe_frequency": "10",
+    "approach": "in_plane",
+    "disinfection": "alcohol",
+    "probe_cover": "yes",
+    "sterile_gloves": "yes",
+    "remark": "특이 사항 없음",
+}
+OWN = {"performed_on", "lot_1", "lot_2", "skin_test", "remark"}  # of one treatment alone
+
+
+@pytest.fixture
+def person(participant: Any, jss: Any) -> Participant:
+    return participant(jss)
+
+
+@pytest.fixture
+def by(coordinator: Any, jss: Any) -> Any:
+    return actor(coordinator, jss)
+
+
+def treated(person: Participant, by: Any, **answers: Any) -> Entry:
+    entry = add_entry(participant=person, instrument="procedure", by=by)
+    saved = save_entry(entry=entry, changes=LAST | answers, by=by)
+    assert not saved.errors
+    return now(entry)
+
+
+def now(entry: Entry) -> Entry:
+    return Entry.objects.get(pk=entry.pk)
+
+
+def begun(person: Participant, by: Any, **answers: Any) -> Entry:
+    entry = add_entry(participant=person, instrument="procedure", by=by)
+    if answers:
+        save_entry(entry=entry, changes=answers, by=by)
+    return now(entry)
+
+
+def test_everything_but_what_belongs_to_one_treatment_is_copied(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        first = treated(person, by)
+        entry = begun(person, by)
+        assert copy_last(entry=entry, by=by) == len(LAST) - len(OWN)
+        entry = now(entry)
+    assert entry.answers == {k: v for k, v in first.answers.items() if k not in OWN}
+    assert entry.answers["max_insertion"] == "35"
+    assert entry.meta["purpose"] == {"copied": 1, "unconfirmed": True}
+    assert entry.meta["point_1"]["list"].startswith("WHO")
+    assert unconfirmed(entry) == dict.fromkeys(entry.answers, 1)
+
+
+def test_the_last_treatment_is_the_one_of_the_latest_day_and_never_a_void_one(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        treated(person, by, performed_on="2026-03-09", probe_frequency="5")
+        treated(person, by, performed_on="2026-03-05", probe_frequency="7")
+        wrong = treated(person, by, performed_on="2026-03-12")
+        void_entry(entry=wrong, reason="다른 대상자의 시술", by=by)
+        new = begun(person, by)
+        assert getattr(last_of(new), "number", None) == 1
+        between = begun(person, by, performed_on="2026-03-06")
+        assert getattr(last_of(between), "number", None) == 2
+        before = begun(person, by, performed_on="2026-03-01")
+        assert last_of(before) is None
+
+
+def test_nothing_typed_is_replaced_and_no_volume_lands_on_another_product(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by, product_1="HOMINIS", probe="convex")
+        copy_last(entry=entry, by=by)
+        answers = now(entry).answers
+    assert (answers["product_1"], answers["probe"]) == ("HOMINIS", "convex")
+    assert {"volume_1", "product_2", "volume_2", "venom_allergy"} & answers.keys() == set()
+    assert answers["target_1"] == "FACET"
+
+
+def test_a_form_is_complete_only_when_somebody_stands_by_the_copies(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by)
+        copy_last(entry=entry, by=by)
+        own = {k: LAST[k] for k in OWN} | {"performed_on": "2026-03-09"}
+        save_entry(entry=entry, changes=own, by=by)
+        with pytest.raises(Refused):
+            complete(entry=entry, by=by)
+        assert confirm_copied(entry=entry, section="product", by=by) == 5
+        with pytest.raises(Refused):
+            complete(entry=entry, by=by)
+        confirm_copied(entry=entry, by=by)
+        complete(entry=entry, by=by)
+        entry = now(entry)
+        assert entry.completed_at is not None
+        assert entry.meta["purpose"] == {"copied": 1}
+        assert "copied" not in entry.meta.get("remark", {})
+        for act in (copy_last, undo_copy, confirm_copied):
+            with pytest.raises(Refused):
+                act(entry=entry, by=by)
+
+
+def test_what_is_typed_over_is_ones_own_and_the_rest_can_be_taken_back(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by, performed_on="2026-03-09")
+        copied = copy_last(entry=entry, by=by)
+        saved = save_entry(entry=entry, changes={"probe": "convex"}, by=by)
+        assert "probe" not in saved.copied
+        assert len(saved.copied) == copied - 1
+        ahead = preview_entry(entry=now(entry), changes={"volume_1": "3"})
+        assert "volume_1" not in ahead.copied
+        assert len(ahead.copied) == copied - 2
+        assert undo_copy(entry=entry, by=by) == copied - 1
+        entry = now(entry)
+        assert entry.answers == {"performed_on": "2026-03-09", "probe": "convex"}
+        with pytest.raises(Refused):
+            undo_copy(entry=entry, by=by)
+
+
+def test_without_an_earlier_treatment_nothing_is_copied(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        entry = begun(person, by)
+        with pytest.raises(Refused):
+            copy_last(entry=entry, by=by)
+        treated(person, by)
+        copy_last(entry=entry, by=by)
+        with pytest.raises(Refused):  # all that can be copied is there
+            copy_last(entry=entry, by=by)
+
+
+def test_the_history_says_what_was_copied_and_what_was_confirmed(
+    person: Participant, by: Any, jss: Any
+) -> None:
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by)
+        copy_last(entry=entry, by=by)
+        confirm_copied(entry=entry, section="product", by=by)
+        save_entry(entry=entry, changes={"probe": "convex"}, by=by)
+        changes = entry_changes(now(entry))
+    copied = [each for each in changes if each.code == "volume_1"]
+    assert [(each.old, each.new, each.source) for each in copied] == [
+        ("", "1.5 mL", "1번 서식에서 가져옴")
+    ]
+    confirmed = [each for each in changes if "주입량 1" in each.new]
+    assert [each.item for each in confirmed] == ["가져온 답"]
+    probe = [each for each in changes if each.code == "probe"]
+    assert [each.source for each in probe][0] != "1번 서식에서 가져옴"
+
+
+@pytest.mark.requirement("U03")
+def test_pages_copy_confirm_and_take_back(
+    person: Participant, by: Any, jss: Any, browser_of: Any
+) -> None:
+    pass
+
+
+TODAY = dt.date(2026, 3, 9)
