@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
+import re
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from crf.definitions import instrument_of
 from crf.history import entry_changes
 from crf.models import Entry
 from crf.services import (
@@ -205,11 +211,124 @@ def test_the_history_says_what_was_copied_and_what_was_confirmed(
     assert [each.source for each in probe][0] != "1번 서식에서 가져옴"
 
 
-@pytest.mark.requirement("U03")
-def test_pages_copy_confirm_and_take_back(
-    person: Participant, by: Any, jss: Any, browser_of: Any
+# On the page ----------------------------------------------------------------------------------
+
+
+def page_of(client: Client, entry: Entry) -> str:
+    return client.get(f"/uspp/entries/{entry.pk}/").content.decode()
+
+
+def press(client: Client, entry: Entry, step: str, **typed: str) -> Any:
+    """What a browser without scripts sends when a button of the page is pressed."""
+    page = page_of(client, entry)
+    found = re.findall(r'<input type="hidden" name="(base|op)" value="([^"]*)">', page)
+    hidden = {name: html.unescape(value) for name, value in found}
+    # The boxes hold what is stored, as a browser would send them back.
+    stored = {k: v for k, v in now_at(entry).items() if k != "performed_on"}
+    return client.post(
+        f"/uspp/entries/{entry.pk}/", {**hidden, **stored, **typed, "then": step}, follow=True
+    )
+
+
+def now_at(entry: Entry) -> dict[str, Any]:
+    with seeing(entry.site):
+        return dict(now(entry).answers)
+
+
+def test_without_scripts_a_treatment_is_copied_confirmed_and_taken_back(
+    person: Participant, by: Any, jss: Any, as_: Any, coordinator: Any
 ) -> None:
-    pass
+    client = as_(coordinator)
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by)
+    page = page_of(client, entry)
+    assert 'value="copied.copy"' in page
+    assert "2026-03-02" in page
+    said = press(client, entry, "copied.copy").content.decode()
+    assert 'value="copied.confirm"' in said
+    assert said.count("copied-mark") == len(LAST) - len(OWN)
+    assert press(client, entry, "complete").status_code == 422
+    press(client, entry, "copied.confirm.technique")
+    assert page_of(client, entry).count("copied-mark") == len(LAST) - len(OWN) - 9
+    press(client, entry, "copied.undo")
+    technique = {item.code for item in instrument_of(entry).sections[-1].flat}
+    assert now_at(entry).keys() == (LAST.keys() - OWN) & technique
 
 
-TODAY = dt.date(2026, 3, 9)
+def test_a_treatment_is_typed_without_scripts(
+    person: Participant, by: Any, jss: Any, as_: Any, coordinator: Any
+) -> None:
+    client = as_(coordinator)
+    with seeing(jss):
+        entry = begun(person, by)
+    press(
+        client,
+        entry,
+        "save",
+        performed_on="20260302",
+        product_1="봉독약침",
+        volume_1="2cc",
+        point_1="신유",
+        target_site_1="L4/5",
+        target_side_1="left",
+        target_1="후관절",
+        max_insertion="3.5 cm",
+    )
+    assert now_at(entry) == {
+        "performed_on": "2026-03-02",
+        "product_1": "BV",
+        "volume_1": "2",
+        "point_1": "BL23",
+        "target_site_1": "L4-L5",
+        "target_side_1": "left",
+        "target_1": "FACET",
+        "max_insertion": "35",
+    }
+
+
+def test_who_may_not_enter_copies_nothing(
+    person: Participant, by: Any, jss: Any, as_: Any, monitor: Any, needle_coordinator: Any
+) -> None:
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by)
+    assert "copied.copy" not in page_of(as_(monitor), entry)
+    for user, status in ((monitor, 403), (needle_coordinator, 404)):
+        answer = as_(user).post(f"/uspp/entries/{entry.pk}/", {"then": "copied.copy"})
+        assert answer.status_code == status
+    assert now_at(entry) == {}
+
+
+def test_the_page_asks_no_more_however_many_treatments_there_were(
+    person: Participant, by: Any, jss: Any, as_: Any, coordinator: Any
+) -> None:
+    client = as_(coordinator)
+    with seeing(jss):
+        treated(person, by)
+        entry = begun(person, by)
+    page_of(client, entry)  # what is worked out once is
+    with CaptureQueriesContext(connection) as few:
+        page_of(client, entry)
+    with seeing(jss):
+        for _n in range(3):
+            treated(person, by)
+    with CaptureQueriesContext(connection) as many:
+        page_of(client, entry)
+    assert len(many) == len(few) <= 13
+
+
+def test_treatments_are_counted_up_to_each_visit(
+    person: Participant, by: Any, jss: Any, as_: Any, coordinator: Any
+) -> None:
+    with seeing(jss):
+        day = person.enrolled_on
+        assert day is not None
+        for after in (0, 3):
+            treated(person, by, performed_on=(day - dt.timedelta(days=after)).isoformat())
+        wrong = treated(person, by, performed_on=day.isoformat())
+        void_entry(entry=wrong, reason="중복 입력", by=by)
+        later = begun(person, by)  # no day yet: it counts for no visit
+        assert later.started_at is None
+    page = as_(coordinator).get(f"/uspp/participants/{person.pk}/").content.decode()
+    assert "여기까지 시술 2회" in page
