@@ -1,4 +1,4 @@
-"""A treatment filled in from the one before it: what is copied, who stands by it, and what is told."""
+"""A treatment filled in from the one before it: what is copied, who stands by it, what is told."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_the_history_says_what_was_copied_and_what_was_confirmed(
     confirmed = [each for each in changes if "주입량 1" in each.new]
     assert [each.item for each in confirmed] == ["가져온 답"]
     probe = [each for each in changes if each.code == "probe"]
-    assert [each.source for each in probe][0] != "1번 서식에서 가져옴"
+    assert next(each.source for each in probe) != "1번 서식에서 가져옴"
 
 
 # On the page ----------------------------------------------------------------------------------
