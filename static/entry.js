@@ -603,10 +603,34 @@
   }
 
   // Enter and Tab take what the list offers; typed faster than it came, they wait for it.
+  let taking = false;
+  const later = []; // keys that a fast hand pressed meanwhile: they belong to the next question
   async function takeBest(box, input, tab) {
-    const typed = input.value;
+    taking = true;
     await asked;
-    if (input.value !== typed || document.activeElement !== input) return;
+    taking = false;
+    if (document.activeElement === input) settle(box, input, tab);
+    while (later.length && !taking) pressAgain(later.shift());
+  }
+
+  function pressAgain(pressed) {
+    const target = document.activeElement;
+    const text = target.matches("textarea, input:not([type=radio], [type=checkbox])");
+    if (text && pressed.key.length === 1) {
+      target.setRangeText(pressed.key, target.selectionStart, target.selectionEnd, "end");
+      target.dispatchEvent(new InputEvent("input", { bubbles: true }));
+    } else
+      target.dispatchEvent(new KeyboardEvent("keydown", { ...pressed, bubbles: true, cancelable: true }));
+  }
+
+  form.addEventListener("keydown", (event) => {
+    if (!taking || event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    later.push({ key: event.key, code: event.code, shiftKey: event.shiftKey });
+  }, true);
+
+  function settle(box, input, tab) {
     const option = one("[role=option][aria-selected=true]", input.closest(".lookup"));
     if (option) choose(option);
     else commit(box);

@@ -260,7 +260,7 @@ def test_the_treatments_since_the_last_visit_are_typed_in_lines(
         first = person.entries.get(instrument="concurrent", visit__code="w0")
         save_entry(entry=first, changes={"acupuncture": "yes", "acupuncture_count": "4"}, by=by)
         visit = person.visits.get(code="w1")
-        record_visit(visit=visit, on=jss.today(), reason="대상자 사정", by=by)
+        record_visit(visit=visit, on=jss.today(), out_of_window_reason="대상자 사정", by=by)
         entry = person.entries.get(instrument="concurrent", visit=visit)
     page: Page = open_as(coordinator, f"/uspp/entries/{entry.pk}/")
     page.wait_for_selector("form#entry[data-ready]")
