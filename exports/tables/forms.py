@@ -153,14 +153,14 @@ def form_table(
             moment("e.completed_at"),
         ),
     ]
-    if any(version.copied for version in versions):
+    if any(version.copied for version in versions.values()):
         fixed.append(
             Column(
                 "copied_from",
                 "integer",
                 both(
-                    "답을 가져온 이전 서식의 순번(가져온 뒤 확인된 답이 하나라도 있을 때)",
-                    "Number of the earlier entry that answers were copied from and confirmed",
+                    "답을 가져온 이전 서식의 순번(없으면 모두 직접 입력)",
+                    "Number of the earlier entry that answers were copied from, if any",
                 ),
                 "(SELECT max((m.value ->> 'copied')::int) FROM jsonb_each(e.meta) m)",
             )

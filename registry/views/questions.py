@@ -131,12 +131,10 @@ def _marked(form: Form) -> dict[str, Any]:
         for block in section["blocks"]:
             if "line" in block:
                 block = {**block, "before": f"\x01{block['line']}~before\x02"}
+                blocks.append({**block, "fields": [field(each) for each in block["fields"]]})
+                continue
             if not block["group"]:
-                own = (
-                    {"fields": [field(each) for each in block["fields"]]} if "line" in block else {}
-                )
-                own = own or {"field": field(block["field"])}
-                blocks.append({**block, **own})
+                blocks.append({**block, "field": field(block["field"])})
                 continue
             rows = [
                 {
