@@ -145,8 +145,14 @@ def database(name: str) -> dict[str, Any]:
         "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        # The session starts in UTC, which saves Django one statement for every new connection.
-        "OPTIONS": {**dict(parse_qsl(parts.query)), "options": "-c TimeZone=UTC"},
+        "OPTIONS": {
+            **dict(parse_qsl(parts.query)),
+            # The session starts in UTC, which saves Django one statement for every new connection.
+            "options": "-c TimeZone=UTC",
+            # PostgreSQL parses and plans a statement once per connection, not at every request.
+            "server_side_binding": True,
+            "prepare_threshold": 3,
+        },
     }
 
 

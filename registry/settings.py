@@ -217,16 +217,13 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Outside production no `collectstatic` has run: files are served from where they are written.
 STATIC_ROOT = BASE_DIR / ".static" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
-_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": DATA_DIR},
     },
     "staticfiles": {
-        "BACKEND": _storage
-        if PRODUCTION
-        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        "BACKEND": f"registry.statics.{'Hashed' if PRODUCTION else 'Plain'}"
     },
 }
 
@@ -269,7 +266,9 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "cache",
-    }
+    },
+    # Parts of pages that say the same to everybody: the files of the head, the menu of a role.
+    "template_fragments": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 SWEEP_SECONDS = env.number("SWEEP_SECONDS", 15, low=1, high=300)
 CELERY_BROKER_URL = REDIS_URL

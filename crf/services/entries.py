@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import IntegrityError
 from django.db.models import Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -135,14 +136,7 @@ def add_entry(
             number=(last or 0) + 1,
             version=version,
         )
-        if op is not None and by.user_id is not None:
-            Operation.objects.create(
-                site_id=entry.site_id,
-                user_id=by.user_id,
-                op=op,
-                entry=entry,
-                answer={REQUEST: asked},
-            )
+        _remember(entry, op, {REQUEST: asked}, by)
     return entry
 
 
@@ -218,14 +212,8 @@ def save_entry(
         else:
             queries = current_queries(entry) if earlier.has_queries else []
         describe(saved, entry, instrument, judgement, queries)
-        if op is not None and by.user_id is not None and not (strict and refused):
-            Operation.objects.create(
-                site_id=entry.site_id,
-                user_id=by.user_id,
-                op=op,
-                entry=entry,
-                answer=saved.as_dict() | {REQUEST: asked},
-            )
+        if not (strict and refused):
+            _remember(entry, op, saved.as_dict() | {REQUEST: asked}, by)
     return saved
 
 
@@ -268,6 +256,19 @@ def _asked(*parts: Any) -> str:
     """A digest of what a save asks for: the same operation id may only repeat the same request."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _remember(entry: Entry, op: uuid.UUID | None, answer: dict[str, Any], by: Actor) -> None:
+    """Keep the answer to an operation, so that its repetition changes nothing twice."""
+    if op is None or by.user_id is None:
+        return
+    try:
+        Operation.objects.create(
+            site_id=entry.site_id, user_id=by.user_id, op=op, entry=entry, answer=answer
+        )
+    except IntegrityError as error:  # used at another site, whose operations are invisible here
+        sentence = _("This operation id was already used for something else.")
+        raise Refused(sentence) from error
 
 
 def _answered_before(earlier: Known, entry: Entry, asked: str) -> Saved:

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, models
 
-from crf.models import Entry
+from crf.models import Entry, Query
 from registry.models import Participant, Visit
 from sites.models import Site
 
@@ -44,6 +44,13 @@ FROM (SELECT) AS one
 LEFT JOIN crf_operation o ON o.user_id = %s AND o.op = %s
 """
 
+_QUERY = list(Query._meta.concrete_fields)
+_KEPT = f"""
+SELECT {", ".join(field.column for field in _QUERY)} FROM crf_query
+WHERE entry_id = %s AND (state <> 'closed' OR value_at_confirmation IS NOT NULL)
+ORDER BY opened_at, id
+"""  # noqa: S608
+
 
 def hold(entry: Entry) -> Entry:
     """The entry as it is now, with its row locked until this transaction ends."""
@@ -54,18 +61,22 @@ def hold(entry: Entry) -> Entry:
         raise Entry.DoesNotExist
     made: dict[str, Any] = {}
     for alias, model in _PARTS:
-        fields = _COLUMNS[alias]
-        own, values = values[: len(fields)], values[len(fields) :]
+        own, values = values[: len(_COLUMNS[alias])], values[len(_COLUMNS[alias]) :]
         if own[0] is not None:  # the first column is the key: without one there is no visit
-            read = [
-                json.loads(value) if isinstance(value, str) and _is_json(field) else value
-                for field, value in zip(fields, own, strict=True)
-            ]
-            made[alias] = model.from_db(connection.alias, [field.attname for field in fields], read)
+            made[alias] = _read(model, _COLUMNS[alias], own)
     held: Entry = made["e"]
     held.participant, held.site, held.visit = made["p"], made["s"], made.get("v")
     held.participant.site = held.site
     return held
+
+
+def _read(model: type[models.Model], fields: list[Any], values: Any) -> Any:
+    """The row as its model."""
+    read = [
+        json.loads(value) if isinstance(value, str) and _is_json(field) else value
+        for field, value in zip(fields, values, strict=True)
+    ]
+    return model.from_db(connection.alias, [field.attname for field in fields], read)
 
 
 def _is_json(field: models.Field[Any, Any]) -> bool:
@@ -88,3 +99,13 @@ def known(entry: Entry, user_id: int | None, op: uuid.UUID | None) -> Known:
         cursor.execute(_KNOWN, [entry.pk, user_id, op])
         done, done_for, answer, has_queries = cursor.fetchone()
     return Known(done, done_for, json.loads(answer) if answer else {}, has_queries)
+
+
+def kept_queries(entry: Entry) -> list[Query]:
+    """The queries of a form that wait for somebody, and those that confirmed a value as right."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KEPT, [entry.pk])
+        queries = [_read(Query, _QUERY, values) for values in cursor.fetchall()]
+    for query in queries:
+        query.entry = entry
+    return queries

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from crf.definitions import instrument_of
 from crf.instrument import Instrument, Judgement
 from crf.models import Entry, Query, QueryMessage
+from crf.services.held import kept_queries
 from crf.services.words import words
 from crf.workflow import Act, refusal
 from sites.access import Refused
@@ -150,11 +151,7 @@ def _is_void(query: Query) -> bool:
 
 def current_queries(entry: Entry) -> list[dict[str, Any]]:
     """The queries of a form that wait for somebody, and those that confirmed a value as right."""
-    return [_as_shown(query, entry) for query in _kept(entry)]
-
-
-def _kept(entry: Entry) -> Any:
-    return entry.queries.exclude(state=Query.State.CLOSED, value_at_confirmation=None)
+    return [_as_shown(query, entry) for query in kept_queries(entry)]
 
 
 def _as_shown(query: Query, entry: Entry) -> dict[str, Any]:
@@ -191,7 +188,7 @@ def settle_checks(
     for code, value in entry.answers.items():
         if code not in judgement.shown and instrument.has(code):
             broken[NOT_APPLICABLE, code] = (str(HIDDEN), {code: value})
-    kept = [] if none_yet else list(_kept(entry))
+    kept = [] if none_yet else kept_queries(entry)
     asked: dict[tuple[str, str], list[Query]] = {}
     for query in kept:
         if query.check_code:

@@ -129,6 +129,8 @@ def of_json(body: bytes) -> tuple[Sent, dict[str, Any]] | None:
     """One save of the page's script and the whole message; None when it can't be read."""
     try:
         message = json.loads(body)
+        if rb"\ud" in body.lower():  # half of a surrogate pair is JSON, but no text
+            json.dumps(message, ensure_ascii=False).encode()
     except ValueError:
         return None
     kinds = {"changes": dict, "missing": dict, "base": dict, "reasons": dict}

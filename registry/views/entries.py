@@ -38,6 +38,7 @@ from registry.models import Participant
 from registry.services import version_at
 from registry.views.entrypage import (
     entry_at,
+    entry_handle,
     entry_page,
     instrument_at,
     save_answer,
@@ -99,13 +100,14 @@ def entry_save(request: Request, pk: int) -> HttpResponse:
     """One save of the page's script, or with `preview` what it would show. JSON in, JSON out."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    record = entry_at(request, pk)
+    record = entry_handle(request, pk)
     read = of_json(request.body)
     if read is None:
         return JsonResponse({"error": "unreadable", "detail": _("This can't be read.")}, status=400)
     sent, message = read
     confirmation = message.get("confirm") or {}
     if message.get("preview"):
+        record = entry_at(request, pk)
         saved = preview_entry(entry=record, changes=sent.changes, missing=sent.missing)
         return JsonResponse(save_answer(request, record, saved) | {"preview": True})
     try:

@@ -69,6 +69,25 @@ def entry_at(request: Request, pk: int) -> Entry:
     record.site = record.participant.site = request.sites[record.site_id]
     if record.visit:
         record.visit.participant = record.participant
+    return _under_its_version(record)
+
+
+# What a save by the page's script asks of the entry before it holds the row and reads the rest.
+HANDLE = (
+    "site", "participant", "visit", "instrument", "version", "started_at", "completed_at",
+    "voided_at", "cancelled_at",
+)  # fmt: skip
+
+
+def entry_handle(request: Request, pk: int) -> Entry:
+    """The entry without its answers and what lies around it."""
+    record = find(request, Entry.objects.only(*HANDLE), pk=pk)
+    record.site = request.sites[record.site_id]
+    return _under_its_version(record)
+
+
+def _under_its_version(record: Entry) -> Entry:
+    """A form that nobody has begun is shown under the version that is in use at its site."""
     if state_of(record) is State.EXPECTED:
         version = version_at(record.site)
         if record.instrument in definition_of(version.pk).instruments:
