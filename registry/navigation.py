@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from registry.management.commands.demo import PEOPLE
@@ -55,17 +58,19 @@ def chrome(request: HttpRequest) -> dict[str, Any]:
     return around | {
         "study": study,
         "role_labels": [role.label for role in places[study.code].distinct_roles],
-        "nav": [
-            {
-                "url": reverse(name, args=[study.code]),
-                "label": label,
-                "icon": icon,
-                "current": name == here,
-            }
-            for name, label, icon, permission in MENU
-            if permission in held
-        ],
+        "nav": _menu(study.code, held, here, get_language()),
     }
+
+
+@functools.lru_cache(maxsize=2048)
+def _menu(study: str, held: frozenset[P], here: str, language: str | None) -> str:
+    """The menu's list, which is the same for all who may do the same."""
+    items = [
+        {"url": reverse(name, args=[study]), "label": label, "icon": icon, "current": name == here}
+        for name, label, icon, permission in MENU
+        if permission in held
+    ]
+    return render_to_string("_parts/nav.html", {"items": items})
 
 
 def start_of(place: Place) -> str:

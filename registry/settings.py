@@ -145,7 +145,7 @@ TIME_ZONE = "Asia/Seoul"
 
 AUTH_USER_MODEL = "sites.User"
 ACCOUNT_ADAPTER = "sites.accounts.Adapter"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["sites.sessions.Backend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
     for name, options in (
@@ -173,7 +173,7 @@ ACCOUNT_RATE_LIMITS = {
     "reset_password": "10/m/ip,3/m/key",
 }
 
-SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_ENGINE = "sites.sessions"
 SESSION_IDLE_MINUTES = env.number("SESSION_IDLE_MINUTES", 30, low=1, high=240)
 SESSION_HOURS = env.number("SESSION_HOURS", 12, low=1, high=24)
 SESSION_COOKIE_AGE = SESSION_HOURS * 3600

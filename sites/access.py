@@ -204,7 +204,8 @@ def rows(request: Request, source: type[Row] | models.QuerySet[Row]) -> models.Q
 def find(request: Request, source: type[Row] | models.QuerySet[Row], **lookup: Any) -> Row:
     """One such row, or 404: a row elsewhere looks like one that does not exist."""
     # The default order would be the order of its parents, and join them.
-    row = rows(request, source).filter(**lookup).order_by().first()
+    found = list(rows(request, source).filter(**lookup).order_by()[:1])
+    row = found[0] if found else None
     if row is None:
         raise Http404
     show(request, [row])

@@ -23,7 +23,7 @@ from registry.protocol import Text
 from registry.services import protocol_of
 
 if TYPE_CHECKING:
-    from registry.views.grids import Cell
+    from registry.views.grids import PersonRow
 
 register = template.Library()
 
@@ -80,32 +80,47 @@ def cohort_label(participant: Participant) -> str:
 
 
 @register.simple_tag
-def grid_cells(cells: Iterable[Cell | None]) -> SafeString:
-    """The cells of one row of a grid.
+def grid_rows(rows: Iterable[PersonRow], columns: int) -> SafeString:
+    """The rows of the grid of participants.
 
-    A page holds hundreds, and a template takes ten times as long for them: this is the one piece
-    of HTML that is written in Python. Every part is escaped or a number.
+    A page holds hundreds of cells, and a template takes ten times as long for them: this is the one
+    piece of HTML that is written in Python. Every part is escaped or a number.
     """
     sprite, asked = static("icons.svg"), escape(_("Queries not closed"))
     glyph = f'<svg class="icon" aria-hidden="true"><use href="{sprite}#'
-    row = []
-    for cell in cells:
-        if cell is None:
-            row.append("<td></td>")
-            continue
-        note = f" <small>{escape(cell.note)}</small>" if cell.note else ""
-        queries = (
-            f'<span class="queries">{glyph}q-open"></use></svg>'
-            f'<span class="vh">{asked}</span> {int(cell.queries)}</span>'
-            if cell.queries
-            else ""
+    found = []
+    for row in rows:
+        person, site = row.participant, row.site
+        struck = ' class="voided-row"' if person.voided_at else ""
+        found.append(
+            f'<tr{struck}><th scope="row"><a class="site-tag site-{site.position % 8}"'
+            f' href="{escape(row.url)}">{escape(row.number)}'
+            f'<span class="vh"> {escape(site.short)}</span></a>'
         )
-        row.append(
-            f'<td><a class="cell st-{escape(cell.status)}" href="{escape(cell.url)}">'
-            f'{glyph}st-{escape(cell.status)}"></use></svg>'
-            f"<span>{escape(cell.label)}</span>{note}{queries}</a></td>"
-        )
-    return mark_safe("".join(row))  # noqa: S308
+        if person.ended_on:
+            found.append(f'<br><small class="soft">{escape(row.state)}</small>')
+        found.append("</th>")
+        if not row.cells:
+            state = f'<span class="cell st-not_due">{escape(row.state)}</span>'
+            found.append(f'<td colspan="{int(columns)}">{state}</td>')
+        for cell in row.cells:
+            if cell is None:
+                found.append("<td></td>")
+                continue
+            note = f" <small>{escape(cell.note)}</small>" if cell.note else ""
+            queries = (
+                f'<span class="queries">{glyph}q-open"></use></svg>'
+                f'<span class="vh">{asked}</span> {int(cell.queries)}</span>'
+                if cell.queries
+                else ""
+            )
+            found.append(
+                f'<td><a class="cell st-{escape(cell.status)}" href="{escape(cell.url)}">'
+                f'{glyph}st-{escape(cell.status)}"></use></svg>'
+                f"<span>{escape(cell.label)}</span>{note}{queries}</a></td>"
+            )
+        found.append("</tr>\n")
+    return mark_safe("".join(found))  # noqa: S308
 
 
 @register.inclusion_tag("_parts/banner.html", takes_context=True)
