@@ -7,12 +7,16 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from registry.management.commands.demo import PEOPLE
+from registry.skeleton import Marks, Skeleton
 from sites.access import Place
 from sites.roles import Permission as P
 from sites.roles import permissions
@@ -33,33 +37,69 @@ MENU = (
 
 
 def chrome(request: HttpRequest) -> dict[str, Any]:
-    """Template context: on every page the studies to switch between, in a study its menu."""
-    places = getattr(request, "places", {})
+    """Template context: on every page the bar on top, in a study its menu."""
     study = getattr(request, "study", None)
-    around: dict[str, Any] = {"demo_accounts": list(PEOPLE) if settings.DEMO else []}
-    if places:
-        around["studies"] = [
-            {
-                "url": reverse(start_of(place), args=[place.code]),
-                "label": place.name,
-                "current": study is not None and place.code == study.code,
-            }
-            for place in places.values()
-        ]
+    around: dict[str, Any] = {
+        "topbar": functools.partial(_topbar, request),
+        "demo_accounts": list(PEOPLE) if settings.DEMO else [],
+    }
     if study is None:
         return around
     here = request.resolver_match.view_name if request.resolver_match else ""
-    held = _permissions(places[study.code])
-    if P.SEE_DATA in held:
-        around["search_url"] = reverse("participants", args=[study.code])
-        around["search_query"] = request.GET.get("q", "")
-    if P.USE_API in held:
-        around["tokens_url"] = reverse("tokens", args=[study.code])
-    return around | {
-        "study": study,
-        "role_labels": [role.label for role in places[study.code].distinct_roles],
-        "nav": _menu(study.code, held, here, get_language()),
+    held = _permissions(request.places[study.code])  # type: ignore[attr-defined]
+    return around | {"study": study, "nav": _menu(study.code, held, here, get_language())}
+
+
+def _topbar(request: HttpRequest) -> SafeString:
+    """The bar on top: one for each person, study and language, but for the marks in it."""
+    places, study = getattr(request, "places", {}), getattr(request, "study", None)
+    place = places[study.code] if study else None
+    held = _permissions(place) if place else frozenset()
+    user: Any = getattr(request, "user", None)
+    bar = _bar(
+        get_language(),
+        (user.get_full_name() or user.get_username()) if user and user.is_authenticated else "",
+        tuple((start_of(each), each.code, each.name) for each in places.values()),
+        tuple(str(role.label) for role in place.distinct_roles) if place else (),
+        study.code if study else "",
+        P.SEE_DATA in held,
+        P.USE_API in held,
+    )
+    return bar.filled(
+        {
+            "csrf": get_token(request),
+            "path": conditional_escape(request.get_full_path()),
+            "query": conditional_escape(request.GET.get("q", "")),
+        }
+    )
+
+
+@functools.lru_cache(maxsize=2048)
+def _bar(
+    language: str | None,
+    name: str,
+    places: tuple[tuple[str, str, str], ...],
+    roles: tuple[str, ...],
+    study: str,
+    may_search: bool,
+    may_use_api: bool,
+) -> Skeleton:
+    mark = Marks()
+    studies = [
+        {"url": reverse(start, args=[code]), "label": label, "current": code == study}
+        for start, code, label in places
+    ]
+    context = {
+        "name": name,
+        "studies": studies,
+        "role_labels": roles,
+        "in_study": bool(study),
+        "search_url": reverse("participants", args=[study]) if may_search else "",
+        "tokens_url": reverse("tokens", args=[study]) if may_use_api else "",
+        "mark": mark,
+        "csrf_token": mark["csrf"],
     }
+    return Skeleton.of(render_to_string("_parts/topbar.html", context))
 
 
 @functools.lru_cache(maxsize=2048)

@@ -222,9 +222,7 @@ STORAGES = {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": DATA_DIR},
     },
-    "staticfiles": {
-        "BACKEND": f"registry.statics.{'Hashed' if PRODUCTION else 'Plain'}"
-    },
+    "staticfiles": {"BACKEND": f"registry.statics.{'Hashed' if PRODUCTION else 'Plain'}"},
 }
 
 # API

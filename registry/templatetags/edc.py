@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -23,7 +23,7 @@ from registry.protocol import Text
 from registry.services import protocol_of
 
 if TYPE_CHECKING:
-    from registry.views.grids import PersonRow
+    from registry.views.grids import Cell, PersonRow
 
 register = template.Library()
 
@@ -80,14 +80,39 @@ def cohort_label(participant: Participant) -> str:
 
 
 @register.simple_tag
-def grid_rows(rows: Iterable[PersonRow], columns: int) -> SafeString:
-    """The rows of the grid of participants.
+def grid_cells(cells: Iterable[Sequence[Cell]], nothing: str = "") -> SafeString:
+    """The cells of one row of a grid; `nothing` is said where there is none.
 
-    A page holds hundreds of cells, and a template takes ten times as long for them: this is the one
-    piece of HTML that is written in Python. Every part is escaped or a number.
+    A page holds hundreds, and a template takes ten times as long for them: with `grid_rows` this is
+    the one piece of HTML that is written in Python. Every part is escaped or a number.
     """
     sprite, asked = static("icons.svg"), escape(_("Queries not closed"))
     glyph = f'<svg class="icon" aria-hidden="true"><use href="{sprite}#'
+    found = []
+    for place in cells:
+        found.append("<td>")
+        for cell in place:
+            note = f" <small>{escape(cell.note)}</small>" if cell.note else ""
+            queries = (
+                f'<span class="queries">{glyph}q-open"></use></svg>'
+                f'<span class="vh">{asked}</span> {int(cell.queries)}</span>'
+                if cell.queries
+                else ""
+            )
+            found.append(
+                f'<a class="cell st-{escape(cell.status)}" href="{escape(cell.url)}">'
+                f'{glyph}st-{escape(cell.status)}"></use></svg>'
+                f"<span>{escape(cell.label)}</span>{note}{queries}</a>"
+            )
+        if nothing and not place:
+            found.append(f'<span class="cell st-not_due" aria-label="{escape(nothing)}">–</span>')
+        found.append("</td>")
+    return mark_safe("".join(found))  # noqa: S308
+
+
+@register.simple_tag
+def grid_rows(rows: Iterable[PersonRow], columns: int) -> SafeString:
+    """The rows of the grid of participants, as `grid_cells`."""
     found = []
     for row in rows:
         person, site = row.participant, row.site
@@ -103,22 +128,7 @@ def grid_rows(rows: Iterable[PersonRow], columns: int) -> SafeString:
         if not row.cells:
             state = f'<span class="cell st-not_due">{escape(row.state)}</span>'
             found.append(f'<td colspan="{int(columns)}">{state}</td>')
-        for cell in row.cells:
-            if cell is None:
-                found.append("<td></td>")
-                continue
-            note = f" <small>{escape(cell.note)}</small>" if cell.note else ""
-            queries = (
-                f'<span class="queries">{glyph}q-open"></use></svg>'
-                f'<span class="vh">{asked}</span> {int(cell.queries)}</span>'
-                if cell.queries
-                else ""
-            )
-            found.append(
-                f'<td><a class="cell st-{escape(cell.status)}" href="{escape(cell.url)}">'
-                f'{glyph}st-{escape(cell.status)}"></use></svg>'
-                f"<span>{escape(cell.label)}</span>{note}{queries}</a></td>"
-            )
+        found.append(grid_cells([[cell] if cell else [] for cell in row.cells]))
         found.append("</tr>\n")
     return mark_safe("".join(found))  # noqa: S308
 

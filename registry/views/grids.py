@@ -6,6 +6,7 @@ templates only loop.
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def words() -> dict[str, str]:
     return {status: str(label) for status, label in VISIT_STATUS.items()}
 
 
+@functools.cache
 def base_of(name: str, study: str) -> str:
     """The address of the pages `name` without key and slash: hundreds of reverse() would cost."""
     return reverse(name, args=[study, 0]).removesuffix("0/")

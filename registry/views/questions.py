@@ -7,9 +7,7 @@ Afterwards a page only puts its own values at the marks, each escaped as a templ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -18,40 +16,14 @@ from django.utils.safestring import SafeString
 
 from crf.display import MISSING_LABELS
 from crf.forms import Form
+from registry.skeleton import Marks, Skeleton
 
-# Control characters are taken out of every text before it is stored, so no value looks like a mark.
-_MARK = re.compile("\x01([^\x02]*)\x02")
 TEMPLATES = {
     "questions": "entries/_form.html",
     "list": "entries/_question_list.html",
     "after": "entries/_after.html",
     "dialogs": "entries/_dialogs.html",
 }
-
-
-@dataclass(frozen=True)
-class Skeleton:
-    """A rendered template: its pieces, with an empty one for each mark, and where the marks are."""
-
-    pieces: tuple[str, ...]
-    marks: tuple[tuple[int, str], ...]
-
-    @classmethod
-    def of(cls, html: str) -> Skeleton:
-        pieces = _MARK.split(html)
-        marks = tuple((place, pieces[place]) for place in range(1, len(pieces), 2))
-        for place, _name in marks:
-            pieces[place] = ""
-        return cls(tuple(pieces), marks)
-
-    def filled(self, values: Mapping[str, str]) -> SafeString:
-        """The HTML with these values, which are escaped already, at its marks."""
-        pieces = list(self.pieces)
-        for place, name in self.marks:
-            value = values.get(name)
-            if value:
-                pieces[place] = value
-        return SafeString("".join(pieces))
 
 
 _skeletons: dict[tuple[int, str, str, str], Skeleton] = {}
@@ -77,16 +49,9 @@ def _skeleton(part: str, form: Form, version_id: int, lang: str) -> Skeleton:
     key = (version_id, form.code, lang, part)
     if key not in _skeletons:
         reasons = [(code, str(label)) for code, label in MISSING_LABELS.items()]
-        context = {"form": _marked(form), "mark": _Marks(), "rest": reasons}
+        context = {"form": _marked(form), "mark": Marks(), "rest": reasons}
         _skeletons[key] = Skeleton.of(render_to_string(TEMPLATES[part], context))
     return _skeletons[key]
-
-
-class _Marks(dict[str, str]):
-    """`{{ mark.history_url }}` in a template: a place that every page fills."""
-
-    def __missing__(self, name: str) -> str:
-        return f"\x01{name}\x02"
 
 
 # What an entry puts at the marks of a field: see `_values`.
