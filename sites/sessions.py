@@ -24,14 +24,15 @@ class SessionStore(db.SessionStore):
     """Sessions in PostgreSQL, as Django keeps them."""
 
     def _get_session_from_db(self) -> Any:
+        key: Any = self.session_key
         with connection.cursor() as cursor:
-            cursor.execute(_SESSION, [self.session_key])
+            cursor.execute(_SESSION, [key])
             found = cursor.fetchone()
         if found is None:
             self._session_key = None
             return None
         data, expires = found
-        return self.model(session_key=self.session_key, session_data=data, expire_date=expires)
+        return self.model(session_key=key, session_data=data, expire_date=expires)
 
 
 class Backend(AuthenticationBackend):  # type: ignore[misc]

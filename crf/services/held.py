@@ -46,7 +46,7 @@ LEFT JOIN crf_operation o ON o.user_id = %s AND o.op = %s
 
 _QUERY = list(Query._meta.concrete_fields)
 _KEPT = f"""
-SELECT {", ".join(field.column for field in _QUERY)} FROM crf_query
+SELECT {", ".join(f"{field.column}" for field in _QUERY)} FROM crf_query
 WHERE entry_id = %s AND (state <> 'closed' OR value_at_confirmation IS NOT NULL)
 ORDER BY opened_at, id
 """  # noqa: S608
