@@ -30,6 +30,7 @@ ROWS = {
     "export": exporting.export,
     "plans": plans.plans,
     "size": pages.size,
+    "day": pages.day,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Callable, Iterator
 
 from django.db import connection, transaction
@@ -11,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from benchmarks import client, databases
 from benchmarks.measure import Row, by_turns
-from benchmarks.saves import own_post
+from benchmarks.saves import one_answer, own_post
 from benchmarks.stage import Stage
 from crf.models import Entry
 from registry.models import Participant, Visit
@@ -152,6 +153,24 @@ def size(stage: Stage) -> Iterator[Row]:
             stage.rounds,
         )
         yield Row("100,000 participants: save over HTTP", "ms", base, own, ratio, limit=1.2)
+
+
+def day(stage: Stage) -> Iterator[Row]:
+    """What a coordinator waits for, with 100,000 participants, against an empty Django view."""
+    paths, cookies = addresses(stage, stage.many), stage.cookies(stage.many)
+    hello = client.get("/hello/", stage.plain_cookies)
+    one = one_answer(stage, stage.many)
+    asked: dict[str, Callable[[int], Callable[[], float]]] = {
+        name: functools.partial(_asking, message=client.get(paths[name], cookies), stage=stage)
+        for name in ("entry page, 30 items", "today", "grid of 50 participants")
+    }
+    asked["saving one answer"] = lambda port: (
+        lambda: client.latency(port, one, seconds=stage.seconds)
+    )
+    with stage.ours(stage.many, workers=1) as own, stage.plain(workers=1) as plain:
+        for name, ask in asked.items():
+            base, mine, ratio = by_turns(_asking(plain, hello, stage), ask(own), stage.rounds)
+            yield Row(f"a day's {name}", "ms", base, mine, ratio, note="floor: an empty view")
 
 
 def _asking(port: int, message: bytes, stage: Stage) -> Callable[[], float]:

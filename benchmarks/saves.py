@@ -150,6 +150,18 @@ def own_post(stage: Stage, database: str) -> Any:
     return message
 
 
+def one_answer(stage: Stage, database: str) -> Any:
+    """What the page's script sends when one question was answered."""
+    cookies, entry = stage.cookies(database), stage.entry(database)
+
+    def message() -> bytes:
+        turn = next(_turns)
+        body = {"op": str(uuid.uuid4()), "changes": {"pain": str(4 + turn % 2)}}
+        return client.post_json(f"/bench/entries/{entry}/save/", cookies, json.dumps(body))
+
+    return message
+
+
 def plain_post(stage: Stage) -> Any:
     cookies = stage.plain_cookies
 
