@@ -1,4 +1,4 @@
-"""Django's own defaults, with the database and the connections of the registry beside them."""
+"""Django's own defaults, on the registry's server and with connections that stay open too."""
 
 from registry import environment as env
 
@@ -6,6 +6,9 @@ SECRET_KEY = env.secret("SECRET_KEY", 50)
 DEBUG = False
 ALLOWED_HOSTS = ["localhost"]
 DATABASES = {"default": env.database("DATABASE_URL"), "owner": env.database("OWNER_DATABASE_URL")}
+for _database in DATABASES.values():  # how statements are sent is the registry's own doing
+    for _option in ("server_side_binding", "prepare_threshold"):
+        _database["OPTIONS"].pop(_option)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
     "django.contrib.auth",
