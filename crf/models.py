@@ -101,6 +101,49 @@ class Operation(models.Model):
         constraints = [models.UniqueConstraint(fields=["user", "op"], name="operation_once")]
 
 
+class Import(models.Model):
+    """A list of answers from elsewhere: who brought it, how it was read, what became of each line.
+
+    `content` are the lines, encrypted, until they are written or thrown away; then it is empty.
+    """
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="imports")
+    file_name = models.CharField(max_length=100)
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveIntegerField()
+    parser = models.CharField(max_length=60)  # which version of the reader, and the encoding
+    headers = models.JSONField(default=list)
+    lines = models.PositiveIntegerField()
+    content = models.TextField(blank=True)
+    mapping = models.JSONField(default=dict)  # `crf.imports.mapping.Mapping` as data
+    uploaded_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    uploaded_at = models.DateTimeField(default=timezone.now)
+    reason = models.TextField(blank=True)
+    committed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    committed_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    discarded_at = models.DateTimeField(null=True, blank=True)
+    counts = models.JSONField(default=dict)  # new, changed, unchanged, refused
+    outcome = models.JSONField(default=list)  # a row for each line and form
+    history = history(excluded_fields=["content"])
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(committed_at=None, committed_by=None, finished_at=None)
+                | Q(committed_at__isnull=False, committed_by__isnull=False, discarded_at=None)
+                & ~Q(reason=""),
+                name="import_written_by_somebody_for_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=Q(content="") | Q(finished_at=None, discarded_at=None),
+                name="import_keeps_no_lines_once_closed",
+            ),
+        ]
+        indexes = [models.Index(fields=["site", "sha256"], name="import_of_file")]
+
+
 class QueryQuerySet(models.QuerySet["Query"]):
     def unresolved(self) -> QueryQuerySet:
         return self.exclude(state=Query.State.CLOSED)

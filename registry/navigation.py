@@ -28,6 +28,7 @@ MENU = (
     ("queries", _("Queries"), "query", P.SEE_DATA),
     ("events", _("Adverse events"), "ae", P.SEE_DATA),
     ("screening_log", _("Screening log"), "consent", P.SEE_DATA),
+    ("imports", _("Import"), "history", P.SEE_DATA),
     ("locks", _("Locking"), "lock", P.LOCK),
     ("releases", _("Datasets"), "release", P.RELEASE),
     ("people", _("People"), "users", P.SEE_STUDY),

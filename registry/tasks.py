@@ -7,10 +7,12 @@ import uuid
 from celery import shared_task
 from django.db import connection
 
+from crf.services.imports import KIND as IMPORT
+from crf.services.imports import take_in
 from exports.release import make_release
 from registry import jobs
 
-KINDS: dict[str, jobs.Work] = {"release": make_release}
+KINDS: dict[str, jobs.Work] = {"release": make_release, IMPORT: take_in}
 
 
 @shared_task(name=jobs.TASK)

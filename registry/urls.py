@@ -22,6 +22,7 @@ from registry.views import (
     events,
     history,
     home,
+    imports,
     leaving,
     locking,
     participants,
@@ -368,6 +369,48 @@ urlpatterns = [
         name="release_download",
     ),
     page("<slug:study>/jobs/<uuid:pk>/", releases.job, read=P.RELEASE, name="job"),
+    # Lists from elsewhere
+    page(
+        "<slug:study>/imports/",
+        imports.imports,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="imports",
+    ),
+    page(
+        "<slug:study>/imports/<int:pk>/",
+        imports.import_shown,
+        read=P.SEE_DATA,
+        write=P.ENTER,
+        name="import",
+    ),
+    page(
+        "<slug:study>/imports/<int:pk>/columns/",
+        imports.import_mapping,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="import_mapping",
+    ),
+    page(
+        "<slug:study>/imports/<int:pk>/map.yaml",
+        imports.import_map,
+        read=P.SEE_DATA,
+        name="import_map",
+    ),
+    page(
+        "<slug:study>/imports/<int:pk>/discard/",
+        imports.import_discard,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="import_discard",
+    ),
+    page(
+        "<slug:study>/imports/<int:pk>/go-on/",
+        imports.import_go_on,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="import_go_on",
+    ),
     # People, sites, protocol, access
     page("<slug:study>/people/", people.people, read=P.SEE_STUDY, name="people"),
     page(

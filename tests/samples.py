@@ -16,6 +16,7 @@ from django.db import models
 
 from crf.models import (
     Entry,
+    Import,
     Operation,
     Query,
     QueryMessage,
@@ -127,6 +128,15 @@ def rows(site: Site, user: User) -> dict[str, models.Model]:
         Operation.objects.create(site=site, user=user, op=uuid.uuid4(), entry=entry, answer={}),
         QueryMessage.objects.create(site=site, query=query, act="ask", text="Is it so?", by=user),
         Verification.objects.create(site=site, entry=entry, digest=entry.digest, verified_by=user),
+        Import.objects.create(
+            site=site,
+            file_name="a.csv",
+            sha256="0" * 64,
+            size=1,
+            parser="1",
+            lines=1,
+            uploaded_by=user,
+        ),
         Signature.objects.create(
             **by_participant,
             meaning="reviewed",

@@ -307,16 +307,23 @@ def _reason_text(reason: str, reasons: Mapping[str, str]) -> str:
 
 
 def require_open(entry: Entry) -> None:
-    act = Act.CORRECT if entry.completed_at else Act.SAVE
-    sentence = refusal(act, entry)
+    sentence = not_open(entry)
     if sentence:
         raise Refused(sentence)
+
+
+def not_open(entry: Entry) -> str | None:
+    """Why nothing can be written in a form now; None when it can."""
+    sentence = refusal(Act.CORRECT if entry.completed_at else Act.SAVE, entry)
+    if sentence:
+        return sentence
     if entry.participant.voided_at:
-        raise Refused(_("This participant was entered in error and is void."))
+        return _("This participant was entered in error and is void.")
     if entry.visit and entry.visit.missed_at:
-        raise Refused(_("This visit is marked as missed. Record its date first."))
+        return _("This visit is marked as missed. Record its date first.")
     if entry.visit and not entry.visit.happened_on:
-        raise Refused(_("Please record the visit date first."))
+        return _("Please record the visit date first.")
+    return None
 
 
 def _parsed(
