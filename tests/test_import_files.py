@@ -7,6 +7,7 @@ import io
 import zipfile
 
 import pytest
+import yaml
 
 from crf.imports.mapping import Mapping, checked, guess
 from crf.imports.sheet import COLUMNS, LARGEST, LINES, file_name, read_sheet
@@ -84,7 +85,6 @@ REFUSED = {
 
 
 @pytest.mark.requirement("S11")
-@pytest.mark.requirement("S13")
 @pytest.mark.requirement("K06")
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_list_is_refused_in_a_sentence(case):
@@ -171,8 +171,6 @@ def test_a_mapping_is_a_file_and_back():
         **MAP,
         "columns": {**MAP["columns"], "통증": {"to": "nrs.pain", "values": {"없음": "0"}}},
     }
-    import yaml
-
     mapping = Mapping.model_validate(content)
     assert Mapping.model_validate(yaml.safe_load(mapping.as_yaml())) == mapping
     assert "대상자번호: subject" in mapping.as_yaml()

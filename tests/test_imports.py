@@ -9,7 +9,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from crf.models import Import, Lock, Query
+from crf.models import Import, Lock, Query, Signature
 from crf.services import complete, save_entry
 from crf.services import imports as services
 from crf.services.imports import Differs, commit, discard, plan_of, proposed, set_mapping, upload
@@ -219,8 +219,6 @@ def test_a_signed_form_is_marked(jss, by, person, investigator):
     with seeing(jss):
         save_entry(entry=pain(person), changes={"pain": 3}, by=by)
         complete(entry=pain(person), by=by)
-        from crf.models import Signature
-
     with working(investigator, jss):
         Signature.objects.create(
             site=jss,

@@ -33,7 +33,7 @@ AXE = {
 }
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Routes that answer with something other than a page of their own.
-NO_PAGES = {"alive", "set_language", "entry_save", "styleguide"}
+NO_PAGES = {"alive", "set_language", "entry_save", "styleguide", "import_map"}
 ACCOUNT = ("password/change/", "logout/")
 OUTSIDE = ("login/", "password/reset/", "password/reset/done/", "password/reset/key/1-x/")
 # Whom a page shows more, or something else, than the first who may read it.

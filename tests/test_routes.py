@@ -23,6 +23,7 @@ from crf.services import ask_query, save_entry
 from sites.audit import Actor, acting
 from sites.models import ApiToken, Site, User
 from sites.roles import Permission
+from tests import lists
 from tests.cast import CAST, actor, seeing
 from tests.samples import release
 from tests.story import play
@@ -127,7 +128,9 @@ def made_at(site, user):
             )
             dataset, _download = release(site, user)
         consent = person.consents.first()
+        listed = lists.brought(site, lists.csv((person.subject_number, "w0", 3)), by)
     return {
+        "imports": listed.pk,
         "participants": person.pk,
         "visits": visit.pk,
         "entries": entry.pk,

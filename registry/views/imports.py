@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import get_language
+from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext as _
 
 from crf.display import answer_text
 from crf.imports.mapping import Mapping
-from crf.imports.plan import CHANGED, NEW, REFUSED, STATES, Plan, Row
+from crf.imports.plan import CHANGED, NEW, REFUSED, STATES, UNCHANGED, Plan, Row
 from crf.imports.sheet import LARGEST
 from crf.instrument import Definition
 from crf.models import Entry, Import
@@ -38,6 +39,12 @@ from sites.roles import Permission
 
 SHOWN = 50
 SAMPLES = 3
+KIND_WORDS = {
+    NEW: pgettext_lazy("import", "new"),
+    CHANGED: pgettext_lazy("import", "changed"),
+    UNCHANGED: pgettext_lazy("import", "unchanged"),
+    REFUSED: pgettext_lazy("import", "refused"),
+}
 
 
 def imports(request: Request) -> HttpResponse:
@@ -139,8 +146,7 @@ def _preview_page(
     context = {
         "record": record,
         "form": form,
-        "counts": _counts(plan.counts),
-        "state": state if state in STATES else "",
+        "tabs": _tabs(plan.counts, state, len(plan.rows)),
         "page_obj": page,
         "lines": [_told(row, definition) for row in page.object_list],
         "to_write": plan.counts[NEW] + plan.counts[CHANGED],
@@ -187,8 +193,19 @@ def _told(row: Row, definition: Definition) -> Line:
     )
 
 
-def _counts(counts: dict[str, int]) -> list[tuple[str, int]]:
-    return [(state, counts.get(state, 0)) for state in STATES]
+def _tabs(counts: dict[str, int], state: str, total: int) -> list[dict[str, Any]]:
+    """All lines, and those of each result with their number."""
+    every = {"label": _("All lines"), "url": "?state=", "count": total, "current": not state}
+    return [every] + [
+        {
+            "label": str(KIND_WORDS[name]),
+            "url": f"?state={name}",
+            "count": counts.get(name, 0),
+            "current": state == name,
+            "late": name == REFUSED and counts.get(name, 0) > 0,
+        }
+        for name in STATES
+    ]
 
 
 def _result(request: Request, record: Import) -> HttpResponse:
@@ -205,8 +222,7 @@ def _result(request: Request, record: Import) -> HttpResponse:
         "job": job,
         "going": job is not None and job.state in (Job.State.QUEUED, Job.State.RUNNING),
         "may_go_on": request.may(Permission.ENTER, record.site_id),
-        "counts": _counts(record.counts),
-        "state": state,
+        "tabs": _tabs(record.counts, state, len(record.outcome)),
         "page_obj": page,
     }
     return render(request, "imports/result.html", context)
