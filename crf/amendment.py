@@ -7,12 +7,14 @@ a site takes it up (the page of a version). Nothing here writes.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
+from pydantic import BaseModel
 
 from crf.definitions import definition_of
 from crf.instrument import (
@@ -39,6 +41,17 @@ from registry.models import ProtocolVersion
 from registry.protocol import FormDue, Protocol, Text, VisitDefinition
 from sites.models import Site
 
+# What is told as it is written, since it changes rarely.
+REST: Mapping[str, Any] = {
+    "short": gettext_lazy("Short title"),
+    "sponsor": gettext_lazy("Sponsor"),
+    "registration": gettext_lazy("Registration"),
+    "numbering": gettext_lazy("Numbers of participants"),
+    "screening": gettext_lazy("Screening form"),
+    "cohort": gettext_lazy("Groups of participants"),
+    "safety": gettext_lazy("Rules for adverse events"),
+    "sharing": gettext_lazy("Rules for sharing data"),
+}
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 KIND_WORDS: Mapping[type, Any] = {
     ChoiceItem: gettext_lazy("one of several answers"),
@@ -119,7 +132,21 @@ def _protocol(old: Definition, new: Definition) -> Iterator[Difference]:
     yield from _labelled(
         _("Deviations"), before.deviation_categories, after.deviation_categories, "code"
     )
+    yield from _labelled(_("Arms"), before.arms, after.arms, "code")
+    yield from _labelled(
+        _("Reasons without consent"), before.prescreen_reasons, after.prescreen_reasons, "code"
+    )
     yield from _sites(before, after)
+    for name, what in REST.items():
+        one, other = (_plain(getattr(each, name)) for each in (before, after))
+        yield from _changed(general, str(what), one, other, code=True)
+
+
+def _plain(value: Any) -> str:
+    """A part of the protocol that has no words of its own, as it is written."""
+    if isinstance(value, BaseModel):
+        return json.dumps(value.model_dump(mode="json"), ensure_ascii=False)
+    return "" if value is None else str(value)
 
 
 def _labelled(place: str, old: Sequence[Any], new: Sequence[Any], key: str) -> Iterator[Difference]:
@@ -237,7 +264,8 @@ def _forms(old: Definition, new: Definition) -> Iterator[Difference]:
         if was is None or form is None:
             yield Difference(ADDED if form else REMOVED, place, _("the whole form"))
         elif was != form:
-            yield from _form(place, was, form, old, new)
+            told = list(_form(place, was, form, old, new))
+            yield from told or [Difference(CHANGED, place, _("Layout or headings"))]
 
 
 def _form(
@@ -254,7 +282,8 @@ def _form(
         elif other is None:
             yield Difference(REMOVED, place, what, before=_limits(named))
         elif one != other:
-            yield from _item(place, what, one, other, before, after)
+            told = list(_item(place, what, one, other, before, after))
+            yield from told or [Difference(CHANGED, place, what, after=_("details"))]
     for check, checked in _pairs(was.checks, form.checks, lambda each: each.code):
         kept = checked or check
         assert kept is not None

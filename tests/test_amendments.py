@@ -386,6 +386,26 @@ def test_differences_are_told_one_by_one(tmp_path):
     assert differences(old, old) == []
 
 
+@pytest.mark.parametrize(
+    ("file", "was", "written", "what"),
+    [
+        ("protocol.yaml", "fatal_days: 7", "fatal_days: 5", "Rules for adverse events"),
+        ("protocol.yaml", "years: 3", "years: 5", "Rules for sharing data"),
+        ("protocol.yaml", "en: Evidently not eligible", "en: Not eligible", "ineligible"),
+        ("protocol.yaml", "age < 70", "age < 75", "I1"),
+        ("instruments/nrs.yaml", "critical: true", "critical: false", "Question"),
+        ("instruments/nrs.yaml", "최근 3일", "최근 7일", "Layout or headings"),
+        ("instruments/nrs.yaml", "          - 9\n", "", "Question"),
+    ],
+)
+def test_no_change_is_left_untold(tmp_path, file, was, written, what):
+    new = load(folder(tmp_path, ((file, was, written),)))
+    with translation.override("en"):
+        (found, *more) = differences(load(USPP), new)
+    assert what in found.what
+    assert not more
+
+
 def test_the_protocol_page_says_rules_in_words_with_the_code_beside(as_, monitor):
     page = as_(monitor).get(reverse("protocol", args=["uspp", 1])).content.decode()
     assert "<code>cohort == &#x27;cervical&#x27;</code>" in page

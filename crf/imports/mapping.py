@@ -23,12 +23,28 @@ from sites.access import Refused
 
 SUBJECT, VISIT = "subject", "visit"
 _SUBJECT_WORDS = {
-    *("subject", "subjectid", "subjectno", "subjectnumber", "participant", "participantnumber"),
-    *("대상자", "대상자번호", "연구번호", "연구대상자번호", "피험자번호"),
+    "subject",
+    "subjectid",
+    "subjectno",
+    "subjectnumber",
+    "participant",
+    "participantnumber",
+    "대상자",
+    "대상자번호",
+    "연구번호",
+    "연구대상자번호",
+    "피험자번호",
 }
 _VISIT_WORDS = {
-    *("visit", "visitcode", "timepoint", "week"),
-    *("방문", "방문차수", "방문코드", "시점", "주차"),
+    "visit",
+    "visitcode",
+    "timepoint",
+    "week",
+    "방문",
+    "방문차수",
+    "방문코드",
+    "시점",
+    "주차",
 }
 
 

@@ -219,7 +219,7 @@ class _Known:
         person.site = site
         row.entry = entry
         row.complete = state_of(entry) is State.COMPLETE
-        row.signed = bool(person.signed and row.complete)  # type: ignore[attr-defined]
+        row.signed = bool(person.signed)  # type: ignore[attr-defined]
         if entry.site_id in self._locked:
             row.sentence = _("The data of this site are locked.")
         else:
