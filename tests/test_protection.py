@@ -17,6 +17,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection, connections, models, transaction
 from django.db.migrations.loader import MigrationLoader
 
+from crf.models import Import
 from sites.audit import Actor, acting
 from sites.models import AccessLog, User
 from sites.protection import (

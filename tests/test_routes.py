@@ -128,7 +128,10 @@ def made_at(site, user):
             )
             dataset, _download = release(site, user)
         consent = person.consents.first()
-        listed = lists.brought(site, lists.csv((person.subject_number, "w0", 3)), by)
+        head = ("subject", "visit", "pain")
+        told = {"columns": {"subject": "subject", "visit": "visit", "pain": "nrs.pain"}}
+        content = lists.csv((person.subject_number, "w0", 3), head=head)
+        listed = lists.brought(site, content, by, told)
     return {
         "imports": listed.pk,
         "participants": person.pk,
