@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from crf.definitions import definition_of
 from crf.display import answer_text
 from crf.instrument import Instrument
-from crf.models import Entry, QueryMessage, Verification
+from crf.models import Entry, Handover, QueryMessage, Reminder, Verification
 from crf.records import NAMES, field_word, told_fields, value_word, version_word, visit_word
 from crf.services.queries import message_text, question_text
 from registry.models import Participant, Visit
@@ -249,6 +249,9 @@ def participant_changes(participant: Participant, *, see_arm: bool) -> list[Chan
                 found += _entry_steps(own, people, _entry_subject(entries[pk]))
                 continue
             subject = visit_word(visits[pk], protocol) if model is Visit else ""
+            if model in (Handover, Reminder):
+                word = visit_word(visits[own[0].visit_id], protocol)
+                subject = f"{NAMES[model._meta.label]} · {word}"
             if model is Verification:
                 subject = _entry_subject(entries[own[0].entry_id])
             found += _field_steps(model, own, people, subject, protocol)

@@ -18,6 +18,8 @@ from registry.models import Participant, ProtocolVersion, Visit
 from sites.audit import history
 from sites.models import Site, User
 
+MOST_FAILURES = 5  # wrong second facts after which a personal link is closed
+
 
 class EntryQuerySet(models.QuerySet["Entry"]):
     def valid(self) -> EntryQuerySet:
@@ -142,6 +144,89 @@ class Import(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["site", "sha256"], name="import_of_file")]
+
+
+class HandoverQuerySet(models.QuerySet["Handover"]):
+    def open(self) -> HandoverQuerySet:
+        """Neither used up, nor taken back, nor past its time."""
+        return self.filter(submitted_at=None, revoked_at=None, expires_at__gt=timezone.now())
+
+
+class Handover(models.Model):
+    """Forms of one visit that a participant answers alone: on a tablet, or by a personal link.
+
+    The code or the link is a secret of which only a keyed digest is stored.
+    """
+
+    class Way(models.TextChoices):
+        TABLET = "tablet", _("tablet")
+        LINK = "link", _("personal link")
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="handovers")
+    visit = models.ForeignKey(Visit, models.PROTECT, related_name="handovers")
+    way = models.CharField(_("way"), max_length=10, choices=Way.choices)
+    instruments = models.JSONField(_("forms"))  # codes, in the order in which they are asked
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now)
+    created_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    expires_at = models.DateTimeField(_("valid until"))
+    begun_at = models.DateTimeField(_("opened by the participant"), null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(_("wrong birth dates"), default=0)
+    submitted_at = models.DateTimeField(_("sent by the participant"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("taken back"), null=True, blank=True)
+    objects = HandoverQuerySet.as_manager()
+    history = history()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["digest"], name="handover_secret_once"),
+            models.CheckConstraint(
+                condition=Q(submitted_at=None) | Q(revoked_at=None, begun_at__isnull=False),
+                name="handover_sent_or_taken_back",
+            ),
+        ]
+        indexes = [models.Index(fields=["visit"], name="handover_of_visit")]
+
+    @property
+    def state(self) -> str:
+        """submitted, revoked, blocked, expired, begun or waiting: the first that holds."""
+        if self.submitted_at:
+            return "submitted"
+        if self.revoked_at:
+            return "revoked"
+        if self.failures >= MOST_FAILURES:
+            return "blocked"
+        if self.expires_at <= timezone.now():
+            return "expired"
+        return "begun" if self.begun_at else "waiting"
+
+
+class Reminder(models.Model):
+    """One mail to a participant about one visit: written down first, then sent.
+
+    `claimed_at` and `attempts` let another worker take over what a killed one left unsent.
+    """
+
+    class Occasion(models.TextChoices):
+        DUE = "due", _("visit due")
+        CLOSING = "closing", _("window about to close")
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="+")
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="reminders")
+    visit = models.ForeignKey(Visit, models.PROTECT, related_name="reminders")
+    occasion = models.CharField(_("occasion"), max_length=10, choices=Occasion.choices)
+    claimed_at = models.DateTimeField(_("begun"))
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=1)
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    history = history()
+
+    class Meta:
+        ordering = ["claimed_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["visit", "occasion"], name="reminder_once_per_visit")
+        ]
 
 
 class QueryQuerySet(models.QuerySet["Query"]):

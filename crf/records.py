@@ -28,6 +28,8 @@ NAMES: Mapping[str, Any] = {
     "registry.Allocation": gettext_lazy("Allocation"),
     "registry.Visit": gettext_lazy("Visit"),
     "crf.Entry": gettext_lazy("Form"),
+    "crf.Handover": gettext_lazy("Answers by the participant"),
+    "crf.Reminder": gettext_lazy("Reminder"),
     "crf.Query": gettext_lazy("Query"),
     "crf.Verification": gettext_lazy("Verification"),
     "crf.Signature": gettext_lazy("Signature"),
@@ -51,6 +53,7 @@ FIELDS: Mapping[str, Any] = {
     "birth_date": gettext_lazy("Birth date"),
     "chart_number": gettext_lazy("Chart number"),
     "contact": gettext_lazy("Contact"),
+    "email": gettext_lazy("E-mail"),
     "kind": gettext_lazy("Consent"),
     "arm": gettext_lazy("Arm"),
     "code": gettext_lazy("Visit"),
@@ -64,9 +67,13 @@ FIELDS: Mapping[str, Any] = {
 TECHNICAL = {
     *("id", "site", "participant", "entry", "digest", "chart_digest", "number", "day"),
     *("recorded_at", "created_at", "enrolled_at", "allocated_at", "verified_at", "signed_at"),
-    *("verified_by", "signed_by", "scores", "meta"),
+    *("verified_by", "signed_by", "scores", "meta", "visit", "created_by"),
+    *("claimed_at", "attempts"),
 }
-ENCRYPTED = {"registry.Identity"}
+ENCRYPTED = {
+    ("registry.Identity", name)
+    for name in ("name", "birth_date", "chart_number", "contact", "email")
+}
 
 
 def told_fields(model: type[models.Model]) -> list[Any]:
@@ -86,7 +93,7 @@ def value_word(
     label = row.instance_type._meta.label
     if value in (None, "", [], {}):
         return ""
-    if label in ENCRYPTED:
+    if (label, field.name) in ENCRYPTED:
         return HIDDEN_VALUES
     if isinstance(value, bool):
         return _("yes") if value else _("no")

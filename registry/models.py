@@ -16,6 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from sites.audit import history
 from sites.models import Site, Study, User
 
+LANGUAGES = [("ko", "한국어"), ("en", "English")]
+
 
 class ProtocolVersion(models.Model):
     """The published definition of a study: canonical JSON and its digest, never changed."""
@@ -194,10 +196,29 @@ class Identity(models.Model):
     chart_number = models.TextField()
     contact = models.TextField(blank=True)
     chart_digest = models.CharField(max_length=64)
+    email = models.TextField(blank=True, default="")
+    mail_language = models.CharField(
+        _("language of the mails"), max_length=2, choices=LANGUAGES, default="ko"
+    )
+    # Reminders by e-mail: from the day of the agreement until it was withdrawn.
+    reminders_since = models.DateField(_("agreed to reminders on"), null=True, blank=True)
+    reminders_until = models.DateField(_("withdrew from reminders on"), null=True, blank=True)
     history = history()
 
     class Meta:
         indexes = [models.Index(fields=["site", "chart_digest"], name="identity_by_chart")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reminders_since=None, reminders_until=None)
+                | Q(reminders_since__isnull=False) & ~Q(email=""),
+                name="reminders_have_an_address",
+            ),
+        ]
+
+    @property
+    def reminded(self) -> bool:
+        """Whether the participant agreed to reminders and still does."""
+        return self.reminders_since is not None and self.reminders_until is None
 
 
 class PersonKey(models.Model):

@@ -57,6 +57,8 @@ JOBS = {
     "sweep": "re-queues jobs that lost their lease",
     "import": "writes the lines of a list in the name of who said yes to it",
     "rescore": "recomputes stored scores and lists what differs",
+    "handover": "finds the site of a code or link that a participant typed, and nothing else",
+    "remind": "mails participants who agreed that questions are due",
     "work": "marks visits and forms as the days pass",
 }
 

@@ -44,6 +44,11 @@ class Actor:
     def job(cls, name: str) -> Actor:
         return cls(label=f"job:{name}", source="job")
 
+    @classmethod
+    def patient(cls, participant_id: int) -> Actor:
+        """A participant who answers; who that is, a code or a link and a second fact have shown."""
+        return cls(label=f"patient:{participant_id}", source="patient")
+
     def captured(self, at: dt.datetime | None) -> Actor:
         """The same person, for data that were captured at `at` and are saved only now."""
         return replace(self, captured_at=at)
@@ -193,7 +198,9 @@ SOURCE_WORDS: Mapping[str, Any] = {
 
 
 def who_wrote(record: Any, names: Mapping[int, str]) -> str:
-    """The printed name of the person, or which job of the system it was."""
+    """The printed name of the person, the participant, or which job of the system it was."""
+    if record.history_actor.startswith("patient:"):
+        return _("Participant")
     job = record.history_actor.partition("job:")[2]
     system = f"{_('System')} ({job})" if job else record.history_actor
     return names.get(record.history_user_id, system)

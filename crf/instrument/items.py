@@ -272,6 +272,12 @@ class ScoreUse(Part):
         return f"{self.prefix}_{output}" if self.prefix else output
 
 
+class PatientUse(Part):
+    """That a participant may answer the form alone; `decline` offers “prefer not to answer”."""
+
+    decline: bool = False
+
+
 class Instrument(Part):
     """`copied` names what a new entry of a repeating form may take over from the one before it; the
     items of a group by their plain codes.
@@ -280,6 +286,7 @@ class Instrument(Part):
     code: Slug
     title: Text
     short: Text
+    patient: PatientUse | None = None
     licence: Text | None = None
     recall: Text | None = None
     repeating: bool = False
@@ -318,6 +325,14 @@ class Instrument(Part):
 
     def check(self, code: str) -> Check:
         return {check.code: check for check in self.checks}[code]
+
+    @model_validator(mode="after")
+    def _answerable(self) -> Self:
+        """What a participant is asked stands alone on a screen and needs no list of codes."""
+        grouped = any(isinstance(each, Group) for part in self.sections for each in part.items)
+        if self.patient and (grouped or any(isinstance(item, CodeItem) for item in self.items)):
+            raise ValueError("A form that participants answer has no groups and no code lists.")
+        return self
 
 
 def _in_order(low: int | Decimal | None, high: int | Decimal | None) -> None:

@@ -72,7 +72,7 @@ def copied_from(meta: Mapping[str, Mapping[str, Any]]) -> int | None:
 def copy_last(*, entry: Entry, by: Actor) -> int:
     """Fill in what is empty from the last entry; how many answers were copied."""
     with acting(by):
-        entry = _held(entry)
+        entry = _held(entry, by)
         if entry.started_at is None:
             adopt_version(entry)
         last = last_of(entry)
@@ -129,7 +129,7 @@ def _begun(entry: Entry, instrument: Instrument) -> set[str]:
 def undo_copy(*, entry: Entry, by: Actor) -> int:
     """Take back every copied answer that nobody confirmed or typed over; how many there were."""
     with acting(by):
-        entry = _held(entry)
+        entry = _held(entry, by)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
         waiting = _waiting(entry, None)
         answers = {item: value for item, value in entry.answers.items() if item not in waiting}
@@ -141,7 +141,7 @@ def undo_copy(*, entry: Entry, by: Actor) -> int:
 def confirm_copied(*, entry: Entry, section: str = "", by: Actor) -> int:
     """Somebody's word that copied answers hold here too: those of one section, or all of them."""
     with acting(by):
-        entry = _held(entry)
+        entry = _held(entry, by)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
         here = [each for each in instrument.sections if section in ("", each.code)]
         waiting = _waiting(entry, {item.code for each in here for item in each.flat})
@@ -159,9 +159,9 @@ def _waiting(entry: Entry, among: Collection[str] | None) -> list[str]:
     return waiting
 
 
-def _held(entry: Entry) -> Entry:
+def _held(entry: Entry, by: Actor) -> Entry:
     entry = hold(entry)
-    require_open(entry)
+    require_open(entry, by)
     if state_of(entry) is State.COMPLETE:
         raise Refused(_("This form is complete."))
     return entry

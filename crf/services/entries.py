@@ -163,7 +163,8 @@ def save_entry(
 
     `changes` item → what was typed; `missing` item → reason code, or None to take the mark away;
     `base` item → the stored value that the person saw when answering (items left out are not
-    compared). `reasons` and `reason` say why a completed form changes. With `op`, a repetition
+    compared). `reasons` and `reason` say why a completed form changes, or an answer that the
+    participant gave. With `op`, a repetition
     gets the first answer again. `strict`: store nothing unless everything can be stored.
     """
     missing, reasons = missing or {}, reasons or {}
@@ -173,7 +174,7 @@ def save_entry(
         earlier = known(entry, by.user_id, op)
         if earlier.done:
             return _answered_before(earlier, entry, asked)
-        require_open(entry)
+        require_open(entry, by)
         if entry.started_at is None:
             adopt_version(entry)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
@@ -194,7 +195,9 @@ def save_entry(
                 saved.accepted.append(item)
             elif base is not None and item in base and not _same(base[item], before):
                 saved.conflicts[item] = {"theirs": before[0], "missing": before[1], "mine": value}
-            elif completed and not (reason.strip() or reasons.get(item, "").strip()):
+            elif (completed or _of_participant(entry, item, by)) and not (
+                reason.strip() or reasons.get(item, "").strip()
+            ):
                 saved.needs_reason.append(item)
             else:
                 _put(instrument, answers, meta, item, value, missing.get(item), by)
@@ -306,13 +309,18 @@ def _reason_text(reason: str, reasons: Mapping[str, str]) -> str:
     return "\n".join([*([reason] if reason else []), *(f"{i}: {text}" for i, text in own.items())])
 
 
-def require_open(entry: Entry) -> None:
-    sentence = not_open(entry)
+def _of_participant(entry: Entry, item: str, by: Actor) -> bool:
+    """Whether somebody else is about to change what the participant answered."""
+    return by.source != "patient" and entry.meta.get(item, {}).get("source") == "patient"
+
+
+def require_open(entry: Entry, by: Actor) -> None:
+    sentence = not_open(entry, by)
     if sentence:
         raise Refused(sentence)
 
 
-def not_open(entry: Entry) -> str | None:
+def not_open(entry: Entry, by: Actor | None = None) -> str | None:
     """Why nothing can be written in a form now; None when it can."""
     sentence = refusal(Act.CORRECT if entry.completed_at else Act.SAVE, entry)
     if sentence:
@@ -321,7 +329,10 @@ def not_open(entry: Entry) -> str | None:
         return _("This participant was entered in error and is void.")
     if entry.visit and entry.visit.missed_at:
         return _("This visit is marked as missed. Record its date first.")
-    if entry.visit and not entry.visit.happened_on:
+    # A participant may answer at home before the visit; whether its window is open, the hand-over
+    # has asked.
+    patient = by is not None and by.source == "patient"
+    if entry.visit and not entry.visit.happened_on and not patient:
         return _("Please record the visit date first.")
     return None
 
@@ -454,7 +465,7 @@ def complete(*, entry: Entry, by: Actor) -> Entry:
         sentence = refusal(Act.COMPLETE, entry)
         if sentence:
             raise Refused(sentence)
-        require_open(entry)
+        require_open(entry, by)
         instrument = definition_of(entry.version_id).instrument(entry.instrument)
         items = unanswered(entry, instrument)
         if items:
