@@ -292,6 +292,11 @@ CELERY_BEAT_SCHEDULE = {
         # A sweep that no worker took before the next one is due has nothing left to do.
         "options": {"expires": SWEEP_SECONDS},
     },
+    "reminders": {
+        "task": "registry.tasks.remind",
+        "schedule": 3600,
+        "options": {"expires": 3600},
+    },
     "access-log-months": {
         "task": "registry.tasks.access_partitions",
         "schedule": 24 * 3600,

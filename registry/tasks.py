@@ -10,7 +10,7 @@ from django.db import connection
 from crf.services.imports import KIND as IMPORT
 from crf.services.imports import take_in
 from exports.release import make_release
-from registry import jobs
+from registry import jobs, reminders
 
 KINDS: dict[str, jobs.Work] = {"release": make_release, IMPORT: take_in}
 
@@ -32,3 +32,9 @@ def access_partitions() -> None:
     """Make the months of the access log that come next, every day."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT edc_access_partitions()")
+
+
+@shared_task(name="registry.tasks.remind")
+def remind() -> None:
+    """Mail participants whose visits are due, every hour."""
+    reminders.remind()

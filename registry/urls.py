@@ -20,12 +20,14 @@ from registry.views import (
     consent,
     entries,
     events,
+    handovers,
     history,
     home,
     imports,
     leaving,
     locking,
     participants,
+    patient,
     people,
     queries,
     queue,
@@ -60,6 +62,30 @@ urlpatterns = [
     public("language/", home.language, name="set_language", why="chosen before signing in"),
     public("alive/", home.alive, name="alive", why="load balancers; says nothing"),
     path("account/", include([route for route in allauth.urlpatterns if route.name in SIGNING_IN])),
+    # Participants themselves: a code or a link opens one hand-over, see `views.patient`
+    public("p/", patient.code, name="patient_code", why="a participant types a code"),
+    public(
+        "p/link/<str:token>/",
+        patient.link,
+        name="patient_link",
+        why="a participant's signed link; asks for a second fact first",
+    ),
+    public("p/start/", patient.start, name="patient_start", why="needs an open hand-over"),
+    public(
+        "p/question/<int:number>/",
+        patient.question,
+        name="patient_question",
+        why="needs an open hand-over",
+    ),
+    public("p/review/", patient.review, name="patient_review", why="needs an open hand-over"),
+    public("p/text/", patient.text_size, name="patient_text", why="needs an open hand-over"),
+    public(
+        "p/no-reminders/",
+        patient.no_reminders,
+        name="patient_no_reminders",
+        why="needs an open hand-over",
+    ),
+    public("p/done/", patient.done, name="patient_done", why="a locked screen; says thanks"),
     # Participants
     page(
         "<slug:study>/",
@@ -162,6 +188,19 @@ urlpatterns = [
         write=P.ALLOCATE,
         name="allocate",
     ),
+    page(
+        "<slug:study>/participants/<int:pk>/handover/",
+        handovers.handover_choose,
+        read=P.ENTER,
+        name="handover_choose",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/reminders/",
+        handovers.reminders,
+        read=P.SEE_IDENTITY,
+        write=P.ENTER,
+        name="reminders",
+    ),
     # Visits
     page(
         "<slug:study>/participants/<int:pk>/visits/new/",
@@ -190,6 +229,20 @@ urlpatterns = [
         read=P.ENTER,
         write=P.ENTER,
         name="visit_void",
+    ),
+    page(
+        "<slug:study>/visits/<int:pk>/handover/",
+        handovers.handover,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="handover",
+    ),
+    page(
+        "<slug:study>/handovers/<int:pk>/revoke/",
+        handovers.handover_revoke,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="handover_revoke",
     ),
     # Forms
     page(

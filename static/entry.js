@@ -309,6 +309,8 @@
         if (dirty.get(code) === sent.typed.get(code)) dirty.delete(code);
       }
       if (said.needs_reason.includes(code)) askReason(place(code));
+      // Whoever changed what the participant had answered is its source now.
+      else if (!said.errors[code] && !said.conflicts[code]) one("[data-source]", place(code))?.remove();
     });
     Object.keys(said.conflicts).forEach((code) => conflicts.add(code));
     form.elements.base.value = JSON.stringify(base);

@@ -13,13 +13,16 @@ import json
 import uuid
 
 from django.db import models
+from django.utils import timezone
 
 from crf.models import (
     Entry,
+    Handover,
     Import,
     Operation,
     Query,
     QueryMessage,
+    Reminder,
     Signature,
     Verification,
 )
@@ -125,6 +128,18 @@ def rows(site: Site, user: User) -> dict[str, models.Model]:
             **by_participant, scope="sharing", withdrawn_on=DAY, taken_by="somebody"
         ),
         Allocation.objects.create(**by_participant, arm="A"),
+        Handover.objects.create(
+            **by_participant,
+            visit=visit,
+            way="tablet",
+            instruments=["nrs"],
+            digest=uuid.uuid4().hex,
+            created_by=user,
+            expires_at=timezone.now(),
+        ),
+        Reminder.objects.create(
+            **by_participant, visit=visit, occasion="due", claimed_at=timezone.now()
+        ),
         Operation.objects.create(site=site, user=user, op=uuid.uuid4(), entry=entry, answer={}),
         QueryMessage.objects.create(site=site, query=query, act="ask", text="Is it so?", by=user),
         Verification.objects.create(site=site, entry=entry, digest=entry.digest, verified_by=user),

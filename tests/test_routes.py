@@ -20,6 +20,7 @@ from django.test import Client
 from django.urls import URLResolver, get_resolver
 
 from crf.services import ask_query, save_entry
+from crf.services.handovers import hand_over
 from sites.audit import Actor, acting
 from sites.models import ApiToken, Site, User
 from sites.roles import Permission
@@ -132,6 +133,7 @@ def made_at(site, user):
         told = {"columns": {"subject": "subject", "visit": "visit", "pain": "nrs.pain"}}
         content = lists.csv((person.subject_number, "w0", 3), head=head)
         listed = lists.brought(site, content, by, told)
+        handed, _code = hand_over(visit=visit, instruments=["nrs"], way="tablet", by=by)
     return {
         "imports": listed.pk,
         "participants": person.pk,
@@ -144,6 +146,9 @@ def made_at(site, user):
         "events": event.pk,
         "queries": query.pk,
         "consents": consent.pk,
+        "handovers": handed.pk,
+        "link": "no-such-link",
+        "question": 1,
         "releases": dataset.number,
         "datasets": dataset.number,
         "jobs": dataset.job_id,

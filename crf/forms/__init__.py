@@ -275,6 +275,7 @@ def _filled(
         "value": stored,
         "text": text,
         "said": answer_text(item, stored, why.get(code)),
+        "source": entry.meta.get(code, {}).get("source", ""),
         "missing": missing,
         "missing_label": str(MISSING_LABELS.get(missing, missing)) if missing else "",
         "shown": code in shown,

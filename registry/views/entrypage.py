@@ -56,6 +56,8 @@ AROUND = {
         "locked": "crf_lock l WHERE l.site_id = crf_entry.site_id AND l.released_at IS NULL",
         "verified": "crf_verification v WHERE v.entry_id = crf_entry.id"
         " AND v.digest = crf_entry.digest",
+        "sent": "crf_handover h WHERE h.visit_id = crf_entry.visit_id"
+        " AND h.submitted_at IS NOT NULL AND h.instruments ? crf_entry.instrument",
         "signed": "crf_signature s WHERE s.participant_id = crf_entry.participant_id",
     }.items()
 }

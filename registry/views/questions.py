@@ -14,6 +14,7 @@ from django.template.loader import render_to_string
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
 
+from crf.asked import PATIENT
 from crf.display import MISSING_LABELS
 from crf.forms import Form
 from registry.skeleton import Marks, Skeleton
@@ -64,6 +65,7 @@ OWN = (
     "marks",
     "aria",
     "beside",
+    "source",
     "why",
     "why_open",
     "unmark",
@@ -143,6 +145,8 @@ def _values(form: Form, around: Mapping[str, Any]) -> dict[str, str]:
             values[f"{code}!{each['missing']}"] = " checked"
         else:
             values[f"{code}.unmark"] = " hidden"
+        if each["source"] == PATIENT:
+            values[f"{code}.source"] = render_to_string("entries/_source.html")
         beside = notes_html(each, may_confirm=True)
         if each["ask_reason"]:
             beside += render_to_string("entries/_reason.html", {"f": each})

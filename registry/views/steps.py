@@ -174,6 +174,15 @@ def _acts(person: Participant, allocated: bool) -> Iterator[tuple[str, str, str,
     yield "identity", _("Who this is"), "user", P.SEE_IDENTITY, True, False
     yield "consents", _("Consents"), "consent", P.SEE_DATA, True, False
     yield "participant_history", _("History"), "history", P.SEE_TRAIL, True, False
+    yield "reminders", _("Reminders by e-mail"), "mail", P.SEE_IDENTITY, here, False
+    yield (
+        "handover_choose",
+        _("Let the participant answer"),
+        "user",
+        P.ENTER,
+        state == "enrolled",
+        False,
+    )
     yield (
         "visit_new",
         _("Add an unscheduled visit"),

@@ -19,6 +19,7 @@ from registry.models import Participant, Visit
 from registry.services import add_visit, mark_missed, protocol_of, record_visit
 from registry.services import void_visit as mark_void
 from registry.views.grids import tally_of, visit_forms, words
+from registry.views.handovers import handovers_of, may_hand_over
 from registry.views.leaving import asked
 from registry.views.participants import entries_of
 from registry.work import visit_status
@@ -61,6 +62,8 @@ def visit(request: Request, pk: int) -> HttpResponse:
         "may_record": open_for_acts
         and not person.voided_at
         and request.may(Permission.ENTER, found.site_id),
+        "handovers": handovers_of(found),
+        "may_hand_over": open_for_acts and may_hand_over(request, found),
     }
     return render(request, "visits/visit.html", context, status=422 if form.errors else 200)
 
