@@ -68,8 +68,9 @@ urlpatterns = [
         "p/link/<str:token>/",
         patient.link,
         name="patient_link",
-        why="a participant's signed link; asks for a second fact first",
+        why="a participant's signed link; leads to the birth date",
     ),
+    public("p/birth/", patient.birth, name="patient_birth", why="needs a participant's link"),
     public("p/start/", patient.start, name="patient_start", why="needs an open hand-over"),
     public(
         "p/question/<int:number>/",

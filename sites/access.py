@@ -255,11 +255,23 @@ def _log_access(request: Request) -> None:
 
 
 def log_event(
-    request: HttpRequest, kind: SecurityEvent.Kind, *, user_id: int | None = None, detail: str = ""
+    request: HttpRequest,
+    kind: SecurityEvent.Kind,
+    *,
+    user_id: int | None = None,
+    detail: str = "",
+    path: str = "",
 ) -> None:
-    """Keep a log-in, log-out or refusal, whatever becomes of the request itself."""
+    """Keep a log-in, log-out or refusal, whatever becomes of the request itself.
+
+    `path` stands for an address that holds a secret.
+    """
     SecurityEvent.objects.create(
-        kind=kind, user_id=user_id, path=request.path[:500], ip=client_ip(request), detail=detail
+        kind=kind,
+        user_id=user_id,
+        path=path or request.path[:500],
+        ip=client_ip(request),
+        detail=detail,
     )
 
 

@@ -130,6 +130,14 @@ def _known(way: str, secret: str) -> Handover | None:
         return found.filter(way=way, digest=digest_of(way, secret)).first()
 
 
+def at_site(pk: int, site_id: int) -> Handover:
+    """One hand-over as it is now, in the context of its site."""
+    with system("handover", sites=[site_id]):
+        return Handover.objects.select_related("participant__site__study", "visit", "site").get(
+            pk=pk
+        )
+
+
 def begin(*, handover: Handover, by: Actor) -> Handover:
     """The participant has opened the forms. A code is used up by this; a link can be resumed."""
     with acting(by):
@@ -236,6 +244,7 @@ def due_for(participant: Participant) -> list[Visit]:
 
 __all__ = [
     "answer",
+    "at_site",
     "begin",
     "by_code",
     "by_token",

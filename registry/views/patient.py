@@ -41,7 +41,8 @@ from sites.models import SecurityEvent
 
 CODE_TRIES = {"most": 20, "seconds": 600}
 LINK_TRIES = {"most": 30, "seconds": 600}
-PATIENT, ENDED, LARGE = "patient", "ended", "large_text"  # what the session holds
+# What the session holds: who answers, which link was opened, why it ended, larger letters.
+PATIENT, DOOR, ENDED, LARGE = "patient", "door", "ended", "large_text"
 
 
 class Answering(HttpRequest):
@@ -142,15 +143,30 @@ def code(request: HttpRequest) -> HttpResponse:
 
 
 @never_cache
-@sensitive_post_parameters("born")
 def link(request: HttpRequest, token: str) -> HttpResponse:
-    """The door at home: a personal link, and a second fact before anything is shown."""
+    """The door at home. The token leaves the address at once: it is in no later one, and so in no
+    log and no browser's history but this.
+    """
     found = handovers.by_token(token)
     if found is None or found.state not in ("waiting", "begun"):
-        if request.method == "POST" or found is None:
-            log_event(request, SecurityEvent.Kind.REFUSED, detail="participant's link is not valid")
+        kind = SecurityEvent.Kind.REFUSED
+        log_event(request, kind, detail="participant's link is not valid", path="/p/link/")
         shown = {"sent": found is not None and found.state == "submitted"}
         return render(request, "patient/closed.html", shown, status=404)
+    request.session[DOOR] = {"handover": found.pk, "site": found.site_id}
+    return redirect("patient_birth")
+
+
+@never_cache
+@sensitive_post_parameters("born")
+def birth(request: HttpRequest) -> HttpResponse:
+    """A second fact, before a link shows anything."""
+    door = request.session.get(DOOR)
+    if door is None:
+        return redirect("patient_code")
+    found = handovers.at_site(door["handover"], door["site"])
+    if found.state not in ("waiting", "begun"):
+        return render(request, "patient/closed.html", {"sent": False}, status=404)
     error = ""
     if request.method == "POST":
         if not may_try(request, "link", **LINK_TRIES):
@@ -191,7 +207,7 @@ def start(request: Answering) -> HttpResponse:
     waiting = [each for each in asked if not each.answered and each.item.required]
     begun = any(each.answered for each in asked)
     kept = Identity.objects.filter(participant_id=request.handover.participant_id).first()
-    shown = {
+    shown: dict[str, Any] = {
         "site": request.handover.site,
         "number": len(asked),
         "begun": begun,
