@@ -314,7 +314,11 @@ def test_the_params_are_known_by_their_digest(queue, db, uspp, by):
 
 def test_beat_sweeps_and_makes_the_months_of_the_access_log(db, settings):
     names = {each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert names == {"registry.tasks.sweep", "registry.tasks.access_partitions"}
+    assert names == {
+        "registry.tasks.sweep",
+        "registry.tasks.remind",
+        "registry.tasks.access_partitions",
+    }
     tasks.sweep()
     tasks.access_partitions()
     with connection.cursor() as cursor:
