@@ -275,8 +275,10 @@ def test_who_has_no_role_in_the_study_gets_nowhere_in_it(objects, username):
             assert status in answers, f"{method} {name}"
 
 
-# Objects that are not of a site: people and what surrounds them are of the study.
+# Objects that are not of a site: people and what surrounds them are of the study, and a participant
+# reaches questions by a session of their own.
 OF_THE_STUDY = {"people", "roles", "sites", "protocol", "instruments", "codes"}
+OF_THE_STUDY |= {"link", "question"}
 
 
 @pytest.mark.requirement("S01")
