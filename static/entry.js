@@ -139,7 +139,7 @@
     } else {
       held.delete(code);
       dirty.set(code, typed);
-      if (completed) askReason(place);
+      if (completed || one("[data-source]", place)) askReason(place);
     }
     reveal(place);
     paint(place);
