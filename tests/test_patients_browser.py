@@ -114,7 +114,7 @@ def test_a_tablet_is_handed_over_answered_and_locked(open_as, coordinator, perso
     expect(page.locator("#id_password")).to_be_visible()
     assert f"/uspp/visits/{visit.pk}/" in page.url
     assert entry_of(visit, "nrs").answers == {"pain": 7}
-    assert entry_of(visit, "ndi").answers["ndi_01"] == 2
+    assert entry_of(visit, "ndi").answers["ndi_01"] == 1
 
 
 def test_a_coordinator_changes_such_an_answer_only_with_a_reason(
