@@ -527,6 +527,8 @@ def test_the_entry_page_says_what_the_participant_answered(desk, visit, by, jss)
     tablet = with_code(code)
     tablet.post("/p/question/1/", {"pain": "4"})
     tablet.post("/p/review/")
+    waiting = desk.get(f"/uspp/visits/{visit.pk}/")
+    assert "Please record the visit date, look the answers through" in text(waiting)
     path = f"/uspp/entries/{entry_of(visit).pk}/"
     assert "Please look the answers through" in text(desk.get(path))
     with seeing(jss):
@@ -534,7 +536,7 @@ def test_the_entry_page_says_what_the_participant_answered(desk, visit, by, jss)
     page = text(desk.get(path))
     assert "A change needs a reason." in page
     desk.post(f"{path}complete/")
-    page = text(desk.get(path))
+    page = text(desk.get(path)) + text(desk.get(f"/uspp/visits/{visit.pk}/"))
     assert "Please look the answers through" not in page
     assert entry_of(visit).completed_by.username == "coordinator"
 

@@ -18,8 +18,9 @@ from django.utils.translation import gettext as _
 
 from crf.asked import answerable
 from crf.definitions import instrument_of
-from crf.models import Handover, Reminder
+from crf.models import Entry, Handover, Reminder
 from crf.services import handovers
+from crf.workflow import State, state_of
 from registry.display import visit_title
 from registry.forms import posted, put
 from registry.forms.handovers import HandoverForm, RemindersForm
@@ -43,7 +44,6 @@ STATES: dict[str, tuple[Any, str]] = {
 
 def handovers_of(visit: Visit) -> list[dict[str, Any]]:
     """What was handed over at a visit, the newest first, for the visit's page."""
-    found = visit.handovers.select_related("created_by").order_by("-created_at", "-pk")
     return [
         {
             "handover": each,
@@ -51,7 +51,23 @@ def handovers_of(visit: Visit) -> list[dict[str, Any]]:
             "tone": STATES[each.state][1],
             "open": each.state in ("waiting", "begun", "blocked"),
         }
-        for each in found
+        for each in visit.handovers.all()
+    ]
+
+
+def to_review(visit: Visit, entries: list[Entry]) -> list[Entry]:
+    """Forms of the visit, among all entries of its participant, that the participant has sent and
+    the site has not completed.
+    """
+    sent: set[str] = set()
+    for each in visit.handovers.all():
+        sent |= set(each.instruments) if each.submitted_at else set()
+    return [
+        entry
+        for entry in entries
+        if entry.visit_id == visit.pk
+        and entry.instrument in sent
+        and state_of(entry) is State.STARTED
     ]
 
 

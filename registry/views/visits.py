@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import prefetch_related_objects
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -18,8 +19,8 @@ from registry.forms.visits import MissedForm, NewVisitForm, VisitForm
 from registry.models import Participant, Visit
 from registry.services import add_visit, mark_missed, protocol_of, record_visit
 from registry.services import void_visit as mark_void
-from registry.views.grids import tally_of, visit_forms, words
-from registry.views.handovers import handovers_of, may_hand_over
+from registry.views.grids import form_title, tally_of, visit_forms, words
+from registry.views.handovers import handovers_of, may_hand_over, to_review
 from registry.views.leaving import asked
 from registry.views.participants import entries_of
 from registry.work import visit_status
@@ -46,6 +47,7 @@ def visit(request: Request, pk: int) -> HttpResponse:
         return redirect("visit", request.study.code, found.pk)
     fits = signature_state([person.pk]).get(person.pk)
     around = Around(today, is_locked(person.site), signature=fits)
+    prefetch_related_objects([found], "handovers__created_by")
     entries = entries_of(person, [found])
     mine = tally_of(entries, found)
     status = str(visit_status(found, today, mine, around))
@@ -63,6 +65,7 @@ def visit(request: Request, pk: int) -> HttpResponse:
         and not person.voided_at
         and request.may(Permission.ENTER, found.site_id),
         "handovers": handovers_of(found),
+        "to_review": [form_title(each) for each in to_review(found, entries)],
         "may_hand_over": open_for_acts and may_hand_over(request, found),
     }
     return render(request, "visits/visit.html", context, status=422 if form.errors else 200)
