@@ -557,7 +557,8 @@
     if (!text) return closeList(input);
     const url = `${box.dataset.lookup}?q=${encodeURIComponent(text.slice(0, 100))}`;
     const answer = await fetch(url, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
-    if (!answer || !answer.ok || turn !== looking || document.activeElement !== input) return;
+    if (!answer || !answer.ok || turn !== looking) return;
+    if (document.activeElement !== input && !taking) return;
     const found = (await answer.json()).codes;
     list.replaceChildren(
       ...found.map((each, n) => {
@@ -593,13 +594,13 @@
     input.removeAttribute("aria-activedescendant");
   }
 
-  function choose(option) {
+  function choose(option, stay = true) {
     const box = itemOf(option);
     const input = own(box)[0];
     input.value = option.dataset.code;
     one("[data-coded]", box).textContent = option.dataset.label;
     closeList(input);
-    input.focus();
+    if (stay) input.focus();
     putWhy(box, "");
     commit(box);
   }
@@ -611,7 +612,7 @@
     taking = true;
     await asked;
     taking = false;
-    if (document.activeElement === input) settle(box, input, tab);
+    settle(box, input, tab);
     while (later.length && !taking) pressAgain(later.shift());
   }
 
@@ -634,9 +635,11 @@
 
   function settle(box, input, tab) {
     const option = one("[role=option][aria-selected=true]", input.closest(".lookup"));
-    if (option) choose(option);
+    const here = document.activeElement === input; // whoever went elsewhere stays there
+    if (option) choose(option, here);
     else commit(box);
-    if (option || !tab) move(box, 1);
+    if (here && (option || !tab)) move(box, 1);
+    else closeList(input);
   }
 
   function inList(event, input) {
@@ -894,7 +897,7 @@
   form.addEventListener("focusout", (event) => {
     const box = itemOf(event.target);
     if (!box) return;
-    if (event.target.getAttribute("role") === "combobox") closeList(event.target);
+    if (event.target.getAttribute("role") === "combobox" && !taking) closeList(event.target);
     const answer = one(".answer", box);
     if (answer.contains(event.target) && !answer.contains(event.relatedTarget) && editing.has(box.dataset.item)) {
       commit(box);
