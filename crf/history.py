@@ -235,7 +235,7 @@ def participant_changes(participant: Participant, *, see_arm: bool) -> list[Chan
     visits = {visit.pk: visit for visit in participant.visits.select_related("participant")}
     fetched = [
         (model, list(rows.order_by("history_id")))
-        for model, rows in _histories(participant)
+        for model, rows in histories(participant)
         if see_arm or model._meta.label != "registry.Allocation"
     ]
     people = _people(chain.from_iterable(rows for _model, rows in fetched))
@@ -265,7 +265,7 @@ def participant_changes(participant: Participant, *, see_arm: bool) -> list[Chan
     return newest_first(found)
 
 
-def _histories(participant: Participant) -> Iterator[tuple[type[models.Model], Any]]:
+def histories(participant: Participant) -> Iterator[tuple[type[models.Model], Any]]:
     """Each protected model with the history rows that belong to the participant."""
     for model, path in _paths():
         history = model._meta.apps.get_model(
@@ -370,6 +370,7 @@ def kinds_of(changes: Iterable[Change]) -> list[tuple[str, str]]:
 __all__ = [
     "Change",
     "entry_changes",
+    "histories",
     "kinds_of",
     "last_change",
     "newest_first",

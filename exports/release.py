@@ -10,19 +10,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db.models import Max, QuerySet
 from django.utils.translation import gettext as _
 
 from crf import codelists
 from crf.definitions import definition_of
 from crf.instrument import CodeItem, Definition
+from exports import files
 from exports.archive import COMPRESSION, Archive
 from exports.formats import csv
 from exports.models import Download, Release
@@ -123,7 +122,7 @@ def make_release(held: Held) -> None:
     try:
         built = build(job.study, scope, part, held.advance)
         held.advance(99)
-        _keep(part, built.sha256)
+        files.keep(part, artefact(built.sha256))
         _register(held, scope, built)
     finally:
         part.unlink(missing_ok=True)
@@ -166,7 +165,7 @@ def build(
         manifest = {**state, "format": FORMAT, "files": list(archive.files)}
         text = json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         archive.add("manifest.json", [(text.encode(), 0)])
-    sha256, size = _synced(path)
+    sha256, size = files.synced(path)
     return Built(state["key"], state["locked"], manifest, sha256, size)
 
 
@@ -263,31 +262,11 @@ def code_lists(definitions: Iterable[Definition]) -> Iterator[tuple[str, ...]]:
 
 
 def folder() -> Path:
-    """Where artefacts lie, each under its SHA-256; out of the web server's reach."""
-    path = Path(settings.DATA_DIR) / "releases"
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
+    return files.folder("releases")
 
 
 def artefact(sha256: str) -> Path:
     return folder() / f"{sha256}.zip"
-
-
-def _synced(path: Path) -> tuple[str, int]:
-    """Make sure that every byte is on the disk; the digest of what is there."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-        return hashlib.file_digest(file, "sha256").hexdigest(), path.stat().st_size
-
-
-def _keep(part: Path, sha256: str) -> None:
-    """Give the finished file its name: it appears whole, or not at all."""
-    part.replace(artefact(sha256))
-    directory = os.open(part.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _register(held: Held, scope: list[int], built: Built) -> Release:

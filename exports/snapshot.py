@@ -71,7 +71,7 @@ class Snapshot:
 
 
 @contextmanager
-def snapshot(sites: Iterable[int]) -> Iterator[Snapshot]:
+def snapshot(sites: Iterable[int], job: str = "release") -> Iterator[Snapshot]:
     """Open the transaction; not inside another one, which would have a moment of its own."""
     wrapper = connections["default"]
     # A connection that went stale is replaced now: later it would be replaced without a word, by
@@ -82,7 +82,7 @@ def snapshot(sites: Iterable[int]) -> Iterator[Snapshot]:
     raw.isolation_level, raw.read_only = IsolationLevel.REPEATABLE_READ, True
     scope = tuple(sorted(sites))
     try:
-        with system("release", sites=scope):
+        with system(job, sites=scope):
             with raw.cursor() as cursor:
                 # One reader that sorts and joins whole tables; compiling hundreds of columns would
                 # take longer than reading them.

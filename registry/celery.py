@@ -4,12 +4,13 @@ A message carries the id of a `Job` and nothing else; what is to be done, for wh
 it is stands in the job's row. CELERY_BEAT_SCHEDULE in the settings says what runs by the clock.
 """
 
+import logging
 import logging.config
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry.settings")
 
@@ -23,3 +24,15 @@ def log_like_django(**_: Any) -> None:
     from django.conf import settings
 
     logging.config.dictConfig(settings.LOGGING)
+
+
+@worker_ready.connect
+def look_for_type(**_: Any) -> None:
+    """Say at once when documents can't be printed; other work goes on without Korean type."""
+    from exports.documents.pdf import fonts
+    from sites.access import Refused
+
+    try:
+        fonts()
+    except Refused as missing:
+        logging.getLogger(__name__).error("%s", missing)

@@ -9,10 +9,16 @@ from django.db import connection
 
 from crf.services.imports import KIND as IMPORT
 from crf.services.imports import take_in
+from exports.documents.making import make_document
+from exports.models import Document
 from exports.release import make_release
 from registry import jobs, reminders
 
-KINDS: dict[str, jobs.Work] = {"release": make_release, IMPORT: take_in}
+KINDS: dict[str, jobs.Work] = {
+    "release": make_release,
+    IMPORT: take_in,
+    **dict.fromkeys(Document.Kind.values, make_document),
+}
 
 
 @shared_task(name=jobs.TASK)

@@ -18,6 +18,7 @@ from registry.api import participants as api_participants
 from registry.api import visits as api_visits
 from registry.views import (
     consent,
+    documents,
     entries,
     events,
     handovers,
@@ -201,6 +202,13 @@ urlpatterns = [
         read=P.SEE_IDENTITY,
         write=P.ENTER,
         name="reminders",
+    ),
+    page(
+        "<slug:study>/participants/<int:pk>/casebook/",
+        documents.casebook,
+        read=P.SEE_TRAIL,
+        write=P.SEE_TRAIL,
+        name="casebook",
     ),
     # Visits
     page(
@@ -464,6 +472,34 @@ urlpatterns = [
         read=P.ENTER,
         write=P.ENTER,
         name="import_go_on",
+    ),
+    # Paper
+    page(
+        "<slug:study>/blank-forms/",
+        documents.blank_forms,
+        read=P.SEE_STUDY,
+        write=P.SEE_STUDY,
+        name="blank_forms",
+    ),
+    page(
+        "<slug:study>/sites/<int:pk>/casebooks/",
+        documents.site_casebooks,
+        read=P.RELEASE,
+        write=P.RELEASE,
+        name="site_casebooks",
+    ),
+    page(
+        "<slug:study>/documents/<uuid:pk>/",
+        documents.document,
+        read=P.SEE_STUDY,
+        name="document",
+    ),
+    page(
+        "<slug:study>/documents/<uuid:pk>/download/",
+        documents.take,
+        read=P.SEE_STUDY,
+        write=P.SEE_STUDY,
+        name="document_download",
     ),
     # People, sites, protocol, access
     page("<slug:study>/people/", people.people, read=P.SEE_STUDY, name="people"),

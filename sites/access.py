@@ -54,6 +54,7 @@ JOBS = {
     "demo": "makes the demonstration accounts and participants",
     "simulate": "writes plausible participants through the services",
     "release": "builds a dataset of the sites that its requester may read",
+    "documents": "prints casebooks of participants whose trail its requester may read",
     "sweep": "re-queues jobs that lost their lease",
     "import": "writes the lines of a list in the name of who said yes to it",
     "rescore": "recomputes stored scores and lists what differs",

@@ -26,7 +26,7 @@ from crf.models import (
     Signature,
     Verification,
 )
-from exports.models import Download, Release
+from exports.models import Document, Download, Release
 from registry.models import (
     Allocation,
     Consent,
@@ -199,3 +199,32 @@ def release(site: Site, user: User) -> tuple[Release, Download]:
         reason="analysis",
     )
     return made, Download.objects.create(release=made, by=user, reason="analysis")
+
+
+def document(site: Site, user: User, person: Participant) -> Document:
+    """A finished casebook, printed for somebody."""
+    scope = {"sites": [site.pk], "participant": person.pk}
+    job = Job.objects.create(
+        study=site.study,
+        kind="casebook",
+        params=scope | {"language": "ko", "reason": "IRB"},
+        params_sha256="0" * 64,
+        state=Job.State.DONE,
+        progress=100,
+        requested_by=user,
+    )
+    return Document.objects.create(
+        study=site.study,
+        job=job,
+        kind="casebook",
+        language="ko",
+        site_ids=[site.pk],
+        participant_ids=[person.pk],
+        key="0" * 64,
+        file_name="casebook.pdf",
+        sha256="0" * 64,
+        size=1,
+        pages=1,
+        requested_by=user,
+        reason="IRB",
+    )

@@ -26,7 +26,7 @@ from sites.models import ApiToken, Site, User
 from sites.roles import Permission
 from tests import lists
 from tests.cast import CAST, actor, seeing
-from tests.samples import release
+from tests.samples import document, release
 from tests.story import play
 
 MATRIX = Path(__file__).parent / "access_matrix.csv"
@@ -128,6 +128,7 @@ def made_at(site, user):
                 expires_on=site.today(),
             )
             dataset, _download = release(site, user)
+            paper = document(site, user, person)
         consent = person.consents.first()
         head = ("subject", "visit", "pain")
         told = {"columns": {"subject": "subject", "visit": "visit", "pain": "nrs.pain"}}
@@ -152,6 +153,7 @@ def made_at(site, user):
         "releases": dataset.number,
         "datasets": dataset.number,
         "jobs": dataset.job_id,
+        "documents": paper.job_id,
         "lock": site.pk,
         "sites": site.pk,
         "protocol": 1,

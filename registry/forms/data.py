@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from registry.forms import Reason
@@ -43,5 +44,30 @@ class DownloadForm(forms.Form):
     reason = Reason(
         label=_("What you take the file for"),
         help_text=_("Your name, the time and this reason are recorded with the dataset."),
+        error_messages={"required": _("Please say what you take the file for.")},
+    )
+
+
+class BlankForm(forms.Form):
+    """In which language a document is printed."""
+
+    language = forms.ChoiceField(
+        label=_("Language of the document"),
+        choices=settings.LANGUAGES,
+        widget=forms.RadioSelect,
+        error_messages={"required": _("Please choose a language.")},
+    )
+
+    def __init__(self, *args: Any, language: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial.setdefault("language", language)
+
+
+class CasebookForm(BlankForm):
+    """A copy of somebody's data has a reason, which is printed on each of its pages (K03, K07)."""
+
+    reason = Reason(
+        label=_("What you take the file for"),
+        help_text=_("Printed on every page, with your name and the time, and kept for good."),
         error_messages={"required": _("Please say what you take the file for.")},
     )

@@ -141,7 +141,7 @@ _STEPS = {
 }
 
 
-READ = ("identity", "consents", "participant_history")  # acts that only show
+READ = ("identity", "consents", "participant_history", "casebook")  # acts that only show
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,7 @@ def _acts(person: Participant, allocated: bool) -> Iterator[tuple[str, str, str,
     yield "identity", _("Who this is"), "user", P.SEE_IDENTITY, True, False
     yield "consents", _("Consents"), "consent", P.SEE_DATA, True, False
     yield "participant_history", _("History"), "history", P.SEE_TRAIL, True, False
+    yield "casebook", _("Casebook (PDF)"), "print", P.SEE_TRAIL, True, False
     yield "reminders", _("Reminders by e-mail"), "mail", P.SEE_IDENTITY, here, False
     yield (
         "handover_choose",

@@ -38,6 +38,7 @@ def study_sites(request: Request) -> HttpResponse:
             "approvals": approvals[pk],
             "enrolled": enrolled[pk],
             "may_approve": request.may(Permission.MANAGE_SITES, pk),
+            "may_print": request.may(Permission.RELEASE, pk),
         }
         for pk, site in request.sites.items()
     ]

@@ -1,0 +1,1 @@
+"""Paper: blank forms for when the system is down, and the casebook of a participant, as PDF."""
