@@ -276,7 +276,8 @@ def _answer(item: Item, code: str) -> str:
         return str(YES_NO[code])
     if isinstance(item, ChoiceItem | MultiItem):
         return _said(item.option(code).label)
-    return code
+    coded = codelists.find(item.list, code) if isinstance(item, CodeItem) else None
+    return coded.label(get_language() or "ko") if coded else code
 
 
 # What is no instrument --------------------------------------------------------------------------

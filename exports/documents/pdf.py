@@ -92,19 +92,18 @@ def print_to(path: Path, html: str, alive: Callable[[], None] = lambda: None) ->
     with tempfile.TemporaryFile() as given:
         given.write(printable(html).encode())
         given.seek(0)
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-m", "exports.documents.renderer", str(path)],
             cwd=settings.BASE_DIR,
             env=_environment(),
             stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-        )
-    try:
-        said, complaint = _watched(process, alive)
-    finally:
-        process.kill()
-        process.wait()
+        ) as process:
+            try:
+                said, complaint = _watched(process, alive)
+            finally:
+                process.kill()
     if process.returncode:
         last = complaint.decode(errors="replace").strip().rpartition("\n")[2]
         raise RuntimeError(f"the document was not laid out ({process.returncode}): {last}")
