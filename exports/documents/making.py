@@ -8,6 +8,7 @@ data and are everybody's who sees the study.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -148,18 +149,22 @@ def _make_casebooks(job: Job, held: frozenset[Permission], path: Path, alive: Al
         people = [(each.pk, each.site) for each in found.select_related("site")]
     if not people:
         raise Refused(_("Nobody has been recorded at this site yet."))
-    keys, pages = [], 0
+    keys: list[str] = []
+    pages = 0
     pdf = path.with_name(f"{path.name}.pdf")
     with Archive(path) as archive:
         for place, (pk, _site) in enumerate(people):
-            share = 100 * place // len(people)
-            number, key, some = print_casebook(
-                pk, sites, printed, pdf, lambda _percent, share=share: alive(share)
-            )
+            share = functools.partial(_still, alive, 100 * place // len(people))
+            number, key, some = print_casebook(pk, sites, printed, pdf, share)
             archive.add(f"casebook-{number}.pdf", [(pdf.read_bytes(), 0)])
             keys, pages = [*keys, key], pages + some
     name = f"casebooks-{people[0][1].code}-{job.params['language']}.zip"
     return Made(_key(keys=keys), name, pages, [pk for pk, _site in people])
+
+
+def _still(alive: Alive, share: int, _percent: int) -> None:
+    """How far the whole is, whatever one of its parts says."""
+    alive(share)
 
 
 def _make_blank(job: Job, held: frozenset[Permission], path: Path, alive: Alive) -> Made:
