@@ -88,6 +88,22 @@ class Sheet:
     sections: list[tuple[str, list[Box | Rows]]] = field(default_factory=list)
 
     @property
+    def blocks(self) -> list[tuple[str, list[Rows | list[Box]]]]:
+        """The sections as tables: questions that follow each other are one table."""
+        found: list[tuple[str, list[Rows | list[Box]]]] = []
+        for title, asked in self.sections:
+            tables: list[Rows | list[Box]] = []
+            for each in asked:
+                if isinstance(each, Rows):
+                    tables.append(each)
+                elif tables and isinstance(tables[-1], list):
+                    tables[-1].append(each)
+                else:
+                    tables.append([each])
+            found.append((title, tables))
+        return found
+
+    @property
     def size(self) -> str:
         """Whether a form fits on one page, and is then not cut."""
         return "long" if sum(len(boxes) for _title, boxes in self.sections) > LONG else "short"

@@ -72,7 +72,10 @@ def blank_forms(request: Request) -> HttpResponse:
         else:
             return redirect("document", request.study.code, job.pk)
     found = _jobs(request).filter(kind=Document.Kind.BLANK)
-    ready = {job.document.language: job for job in found.filter(document__version=version)[::-1]}
+    ready = {
+        job.document.language: job
+        for job in reversed(found.filter(document__version=version)[:SHOWN])
+    }
     context = {
         "form": form,
         "version": version,
