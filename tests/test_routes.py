@@ -288,7 +288,8 @@ OF_THE_STUDY |= {"link", "question"}
 def test_objects_of_another_site_do_not_exist(objects, elsewhere, username):
     """They get the same answer as numbers that nobody ever had, whatever the method."""
     browser = browser_of(username)
-    nothing = dict.fromkeys(elsewhere, 10**9) | {"jobs": "0" * 8 + "-0000" * 3 + "-" + "0" * 12}
+    nobodys = "0" * 8 + "-0000" * 3 + "-" + "0" * 12
+    nothing = dict.fromkeys(elsewhere, 10**9) | {"jobs": nobodys, "documents": nobodys}
     for name, (path, _view) in OURS.items():
         words = set(re.findall(r"([a-z_]+)/<[^>]+>", path.replace("<slug:study>", "uspp")))
         if not words or words <= OF_THE_STUDY:
