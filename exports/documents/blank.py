@@ -28,6 +28,7 @@ from crf.instrument import (
     Instrument,
     IntegerItem,
     Item,
+    Line,
     LongTextItem,
     MultiItem,
     Section,
@@ -198,6 +199,8 @@ def _boxes(section: Section, instrument: Instrument, layout: dict[str, Any]) -> 
             boxes = [_box(item, instrument, {}, group=each) for item in each.items]
             rows = list(range(1, min(each.max, ROWS) + 1))
             found.append(Rows(_said(each.title), boxes, rows))
+        elif isinstance(each, Line):
+            found += [_box(item, instrument, layout[item.code]) for item in each.items]
         else:
             found.append(_box(each, instrument, layout[each.code]))
     return found
