@@ -301,6 +301,7 @@ class QueryMessage(models.Model):
         ANSWER = "answer", _("answered")
         CLOSE = "close", _("closed")
         REOPEN = "reopen", _("reopened")
+        REMARK = "remark", _("remarked")
 
     site = models.ForeignKey(Site, models.PROTECT, related_name="+")
     query = models.ForeignKey(Query, models.PROTECT, related_name="messages")

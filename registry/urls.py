@@ -36,6 +36,7 @@ from registry.views import (
     screening,
     study,
     styleguide,
+    threads,
     today,
     visits,
 )
@@ -345,6 +346,19 @@ urlpatterns = [
         read=P.QUERY,
         write=P.QUERY,
         name="entry_ask",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/queries/<slug:item>/",
+        threads.item_queries,
+        read=P.SEE_DATA,
+        name="item_queries",
+    ),
+    page(
+        "<slug:study>/entries/<int:pk>/queries/<slug:item>/remark/",
+        threads.item_remark,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="item_remark",
     ),
     # Adverse events
     page("<slug:study>/events/", queue.events, read=P.SEE_DATA, name="events"),

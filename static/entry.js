@@ -15,7 +15,6 @@
 
   const root = document.documentElement;
   const line = document.querySelector("[data-save-line]");
-  const drawer = document.getElementById("drawer");
   const digits = document.getElementById("digits");
   const completed = "completed" in form.dataset;
   const all = (selector, scope = form) => [...scope.querySelectorAll(selector)];
@@ -128,6 +127,7 @@
   function commit(place) {
     const code = place.dataset.item;
     editing.delete(code);
+    note(place);
     const typed = asTyped(place);
     if (typed === asSeen(base[code]) && !conflicts.has(code)) {
       dirty.delete(code);
@@ -146,6 +146,45 @@
     soon();
     if ("drives" in place.dataset && dirty.has(code) && !mayGo()) preview();
     return show();
+  }
+
+  // Answers as they were left, and what each step changed, so that Ctrl+Z can take a step back.
+  const left = new Map();
+  const steps = [];
+  let step = null; // what belongs together: a row that is taken out changes several answers
+  const standing = (box) => ({ value: valueOf(box), why: whyOf(box), typed: asTyped(box) });
+
+  function note(box) {
+    const before = left.get(box.dataset.item);
+    const now = standing(box);
+    if (before.typed === now.typed) return;
+    left.set(box.dataset.item, now);
+    if (!step) {
+      step = [];
+      steps.push(step);
+      queueMicrotask(() => (step = null));
+    }
+    step.push([box, before]);
+  }
+
+  // The answers before the last step are given again: saved, and in the history, like any other.
+  function undo() {
+    const last = steps.pop();
+    if (!last) return false;
+    forget();
+    last.reverse().forEach(([box, before]) => {
+      put(box, before.value);
+      putWhy(box, before.why);
+      left.set(box.dataset.item, before);
+      commit(box);
+      const group = box.closest("[data-group]");
+      if (group) tidyRows(group);
+    });
+    const [box] = last[last.length - 1];
+    document.querySelectorAll("[data-undone]").forEach((each) => each.remove());
+    one("[data-notes]", box).before(fresh("t-undone"));
+    focusIn(box);
+    return true;
   }
 
   function askReason(place) {
@@ -302,6 +341,7 @@
       // As it is stored: full-width digits have become digits, a code its list's spelling.
       if (!dirty.has(code) && !editing.has(code) && !box.contains(document.activeElement))
         put(box, value && typeof value === "object" && !Array.isArray(value) ? "" : value);
+      if (!dirty.has(code) && !editing.has(code)) left.set(code, standing(box));
     });
     codes.forEach((code) => {
       if (said.errors[code]) {
@@ -382,6 +422,9 @@
     one("[data-time]", line).textContent = savedAt;
   }
 
+  // Something was asked, answered or remarked in the drawer.
+  document.addEventListener("edc:said", () => preview());
+
   // --- what would be shown, while a save has to wait ----------------------------------------------
 
   let previewing = 0;
@@ -437,6 +480,7 @@
       const missing = seen && typeof seen === "object" && !Array.isArray(seen) ? seen.missing : "";
       put(box, missing ? "" : seen);
       putWhy(box, missing);
+      left.set(code, standing(box));
     } else dirty.set(code, asTyped(box));
     one("[data-notes]", box).innerHTML = "";
     form.elements.base.value = JSON.stringify(base);
@@ -693,6 +737,13 @@
     if (row) tidyRows(row.closest("[data-group]"));
   }
 
+  // To the first question without an answer.
+  function begin() {
+    const places = reachable();
+    const first = places.find((box) => !("filled" in box.dataset)) || places[0];
+    if (first) focusIn(first);
+  }
+
   let pending = null; // {box, text}: a first digit that may become 10
   function forget() {
     if (!pending) return;
@@ -790,27 +841,34 @@
       event.preventDefault();
       details.open = true;
       whyInputs(box)[0].focus();
-    } else if (event.code === "KeyH") {
-      const link = one("[data-history]", box);
-      if (link) openHistory(link);
+    } else if (event.code === "KeyH" || event.code === "KeyC") {
+      const link = one(event.code === "KeyH" ? "[data-history]" : "[data-about-item]", box);
+      if (link) {
+        event.preventDefault();
+        link.click();
+      }
     }
   }
 
-  // --- history beside the form ----------------------------------------------------------------------
-
-  let opener = null;
-  async function openHistory(link) {
-    const answer = await fetch(link.href, { headers: { "X-Requested-With": "fetch" } }).catch(() => null);
-    if (!answer || !answer.ok || answer.redirected) {
-      location.assign(link.href);
-      return;
+  // Keys that work wherever one is on the page.
+  function anywhere(event) {
+    if (event.isComposing || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    const target = event.target;
+    const typing = target.matches("textarea, select, input:not([type=radio], [type=checkbox])");
+    const box = itemOf(target);
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (event.code === "KeyZ" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+      // While a text is being typed, the browser takes back its letters.
+      if (typing && !(box && one(".answer", box).contains(target) && !editing.has(box.dataset.item))) return;
+      if (undo()) event.preventDefault();
+    } else if (!plain || typing || root.dataset.shortcuts === "off") return;
+    else if (event.code === "Slash" && event.shiftKey) {
+      event.preventDefault();
+      document.getElementById("keys").showModal();
+    } else if (event.code === "KeyJ" && !event.shiftKey && !box) {
+      event.preventDefault();
+      begin();
     }
-    one("[data-drawer-body]", drawer).innerHTML = await answer.text();
-    opener = link;
-    drawer.hidden = false;
-    const title = document.getElementById("drawer-t");
-    title.tabIndex = -1;
-    title.focus();
   }
 
   // --- events -----------------------------------------------------------------------------------------
@@ -869,12 +927,15 @@
     if ((hit = at("[data-confirm]"))) {
       event.preventDefault();
       confirm(hit);
+    } else if ((hit = at("[data-clear]"))) {
+      const box = itemOf(hit);
+      put(box, "");
+      putWhy(box, "");
+      commit(box);
+      move(box, 1);
     } else if ((hit = at("[data-row-add]"))) addRow(hit.closest("[data-group]"));
     else if ((hit = at("[data-row-remove]"))) removeRow(hit.closest("[data-row]"));
-    else if ((hit = at("[data-history]"))) {
-      event.preventDefault();
-      openHistory(hit);
-    } else if ((hit = at(".answer input[type=radio]"))) {
+    else if ((hit = at(".answer input[type=radio]"))) {
       // A click is a choice; an arrow key only passes by, and is one when the question is left.
       pressed = event.detail > 0 ? hit : null;
     } else if ((hit = at("[role=option]"))) choose(hit);
@@ -906,6 +967,7 @@
     }
   });
   form.addEventListener("keydown", key);
+  document.addEventListener("keydown", anywhere);
 
   // The page's own last step: everything typed is saved first, then the page is sent as it is.
   let submitting = false;
@@ -924,7 +986,6 @@
 
   document.addEventListener("click", (event) => {
     if (event.target.closest("[data-retry]")) goOn();
-    if (event.target.closest("#drawer [data-drawer-close]") && opener) opener.focus();
   });
   digits.addEventListener("change", () => {
     const secure = location.protocol === "https:" ? "; secure" : "";
@@ -952,6 +1013,7 @@
   all("[data-item]").forEach((box) => {
     const code = box.dataset.item;
     box.toggleAttribute("data-missing", Boolean(whyOf(box)));
+    left.set(code, standing(box));
     if (one("[data-conflict]", box)) conflicts.add(code);
     const typed = asTyped(box);
     // What a page brought back because it could not be kept.
@@ -966,5 +1028,6 @@
   all("[data-group]").forEach(tidyRows);
   show();
   soon();
+  if (location.hash === "#start") begin();
   form.dataset.ready = "true";
 })();

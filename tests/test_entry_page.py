@@ -233,7 +233,7 @@ def test_completing_lists_what_is_open_and_then_goes_on(form: Any, browser_of: C
     sent.pop("ndi_08")
     answer = browser_of.post(url(entry), {**sent, "ndi_08.missing": "refused", "then": "complete"})
     assert answer.status_code == 302
-    assert answer["Location"] == url(form("eq5d5l"))
+    assert answer["Location"] == url(form("eq5d5l"), "#start")
     assert form("ndi").completed_at is not None
 
 

@@ -20,6 +20,7 @@ from django.utils.translation import override, pgettext
 
 from crf.definitions import definition_of
 from crf.display import MISSING_LABELS, answer_text
+from crf.earlier import Earlier
 from crf.forms.chart import body_chart
 from crf.forms.layout import Field, layout_of
 from crf.instrument import Group, Instrument, Item, Line, judge
@@ -99,8 +100,13 @@ _PUBLIC = (
 )
 
 
-def form_for(entry: Entry, lang: str, typed: Typed | None = None) -> Form:
-    """The form of an entry in a language; `typed` lays over the answers what was not stored."""
+def form_for(
+    entry: Entry, lang: str, typed: Typed | None = None, before: Earlier | None = None
+) -> Form:
+    """The form of an entry in a language; `typed` lays over the answers what was not stored.
+
+    `before`: what the same form said at the visit before, for the change of its scores.
+    """
     typed = typed or Typed()
     instrument = definition_of(entry.version_id).instrument(entry.instrument)
     with override(lang):
@@ -139,7 +145,7 @@ def form_for(entry: Entry, lang: str, typed: Typed | None = None) -> Form:
             recall=instrument.recall.get(lang) if instrument.recall else "",
             licence=instrument.licence.get(lang) if instrument.licence else "",
             sections=[_section(section, filled, lang) for section in instrument.sections],
-            scores=scores_shown(instrument, entry.scores, entry.answers, lang),
+            scores=scores_shown(instrument, entry.scores, entry.answers, lang, before),
             base=base_of(entry),
             answered=sum(code in entry.answers or code in why for code in asked),
             due=len(asked),
@@ -208,17 +214,25 @@ def add_copied(notes: dict[str, list[dict[str, Any]]], copied: Mapping[str, int]
 
 
 def scores_shown(
-    instrument: Instrument, scores: Mapping[str, Any], answers: Mapping[str, Any], lang: str
+    instrument: Instrument,
+    scores: Mapping[str, Any],
+    answers: Mapping[str, Any],
+    lang: str,
+    before: Earlier | None = None,
 ) -> list[dict[str, Any]]:
-    """The scores of a form as people read them; one that only repeats its item is left out."""
+    """The scores of a form as people read them, with their change since the visit before.
+
+    One that only repeats its item is left out where there is nothing to compare it with.
+    """
     language = "en" if lang.startswith("en") else "ko"
     shown = []
     for use in instrument.scores:
         score = SCORES.get(use.score)
-        if score is None or score.inputs == 1:
+        if score is None or (score.inputs == 1 and before is None):
             continue
         outputs = [
             _output(output, scores.get(use.column(output.name)), use, language)
+            | _change(output, scores.get(use.column(output.name)), use, before, language)
             for output in score.outputs
         ]
         main = [each for each in outputs if not each["code"].endswith("_answered")]
@@ -237,20 +251,44 @@ def scores_shown(
 
 
 def _output(output: Output, value: Any, use: ScoreUse, language: str) -> dict[str, Any]:
-    text = "" if value is None else str(value)
-    if text and output.codes:
-        text = output.codes[text][language]
-    elif text and output.kind == "decimal":
-        places = 1 if output.unit == "%" else output.decimals
-        text = f"{Decimal(text):.{places}f}"
     return {
         "code": use.column(output.name),
         "label": output.label[language],
         "value": value,
-        "text": text,
+        "text": _score_text(output, value, language),
         "unit": output.unit or "",
         "kind": output.kind,
     }
+
+
+def _score_text(output: Output, value: Any, language: str) -> str:
+    text = "" if value is None else str(value)
+    if text and output.codes:
+        return output.codes[text][language]
+    if text and output.kind == "decimal":
+        return f"{Decimal(text):.{_places(output)}f}"
+    return text
+
+
+def _places(output: Output) -> int:
+    if output.kind != "decimal":
+        return 0
+    return 1 if output.unit == "%" else output.decimals
+
+
+def _change(
+    output: Output, value: Any, use: ScoreUse, before: Earlier | None, language: str
+) -> dict[str, str]:
+    """What the score was at the visit before, and by how much it changed since."""
+    column = use.column(output.name)
+    was = _score_text(output, before.scores.get(column), language) if before else ""
+    if before is None or not was:
+        return {"was": "", "change": ""}
+    difference = None if output.codes else before.change(column, value)
+    if difference is None:
+        return {"was": was, "change": ""}
+    number = f"{difference:+.{_places(output)}f}".replace("-", "\N{MINUS SIGN}")
+    return {"was": was, "change": "±0" if not difference else number}
 
 
 # One entry --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from crf.services.entries import (
     void_entry,
 )
 from crf.services.locking import Blocker, blocker_counts, blockers, is_locked, lock, unlock
-from crf.services.queries import answer_query, ask_query, close_query, reopen_query
+from crf.services.queries import answer_query, ask_query, close_query, remark, reopen_query
 from crf.services.review import (
     sign,
     signature_digest,
@@ -42,6 +42,7 @@ __all__ = [
     "last_of",
     "lock",
     "preview_entry",
+    "remark",
     "reopen_query",
     "save_entry",
     "sign",

@@ -65,6 +65,27 @@ def ask_query(
     return query
 
 
+def remark(*, entry: Entry, item: str, text: str, by: Actor) -> Query:
+    """What the site wants a reviewer to know about an answer: waits for them as an answer does."""
+    text = words(text, "text", ask=_("Please write your remark."))
+    if sentence := refusal(Act.QUERY, entry):
+        raise Refused(sentence)
+    if not instrument_of(entry).has(item):
+        raise Refused(_("This form has no such question."), "item")
+    with acting(by):
+        query = Query.objects.create(
+            site_id=entry.site_id,
+            participant_id=entry.participant_id,
+            entry=entry,
+            item=item,
+            text=text,
+            state=Query.State.ANSWERED,
+            opened_by_id=by.user_id,
+        )
+        _say(query, QueryMessage.Act.REMARK, text, by.user_id)
+    return query
+
+
 def answer_query(*, query: Query, text: str, by: Actor) -> Query:
     """The site's answer. To a soft check it is the confirmation that the value is right."""
     text = words(text, "text", ask=_("Please write an answer."))

@@ -86,7 +86,11 @@ def _then(request: Request, record: Entry, step: str, sent: Sent) -> HttpRespons
         elif step == "complete":
             complete(entry=record, by=request.by)
             messages.success(request, _("The form is complete."))
-            return redirect("entry", request.study.code, _next_form(request, record))
+            following = _next_form(request, record)
+            # In the next form one goes on at once where there is something to answer.
+            start = "" if following == record.pk else "#start"
+            url = reverse("entry", args=[request.study.code, following])
+            return redirect(f"{url}{start}")
     except Incomplete as incomplete:
         asked = _("Please answer this question, or say why there is no answer.")
         return entry_page(request, record, Typed(errors=dict.fromkeys(incomplete.items, asked)))

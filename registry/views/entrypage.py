@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 
 from crf.definitions import definition_of
 from crf.display import answer_text
+from crf.earlier import Earlier, earlier
 from crf.forms import (
     Form,
     Typed,
@@ -32,7 +33,6 @@ from crf.forms import (
 from crf.history import last_change
 from crf.instrument import CodeItem, Instrument, Line
 from crf.models import Entry
-from crf.records import visit_word
 from crf.services import (
     Saved,
     copied_from,
@@ -176,10 +176,11 @@ def entry_page(
     request: Request, record: Entry, typed: Typed | None = None, refused: str = ""
 ) -> HttpResponse:
     lang = get_language() or "ko"
-    form = form_for(record, lang, typed)
+    before = earlier(record)
+    form = form_for(record, lang, typed, before)
     closed = _why_closed(request, record)
     for each in form.fields:
-        _link(request, each["notes"])
+        _link(request, record.pk, each["code"], each["notes"])
     errors = _summary(form, refused) if typed or refused else []
     forms = siblings(record)
     newest = definition_of(record.participant.version_id).instruments
@@ -194,6 +195,7 @@ def entry_page(
         "title": form.title,
         "version": definition_of(record.version_id).protocol.version,
         "questions": form,
+        "before": before,
         "status": _status(record),
         "closed": closed,
         "completed": state_of(record) is State.COMPLETE,
@@ -208,6 +210,7 @@ def entry_page(
         and not getattr(record, "verified", False),
         "may_ask": request.may(P.QUERY, record.site_id) and not refusal(Act.QUERY, record),
         "may_void": not closed and not refusal(Act.VOID, record),
+        "queries_url": reverse("item_queries", args=[study, record.pk, "x"]).removesuffix("x/"),
         "history_url": reverse("entry_history", args=[study, record.pk]),
         "codes_url": reverse("codes", args=[study, "x"]).removesuffix("x/"),
         "siblings": [
@@ -236,9 +239,11 @@ def entry_page(
             form,
             version_id=record.version_id,
             lang=lang,
+            before=before,
             around={
-                **_before(record, lang),
+                **_lines(record, before),
                 "history_url": context["history_url"],
+                "queries_url": context["queries_url"],
                 "codes_url": context["codes_url"],
                 "here": reverse("entry", args=[study, record.pk]),
                 "digits": "" if request.COOKIES.get("digits") == "off" else " checked",
@@ -250,39 +255,13 @@ def entry_page(
     return render(request, name, context, status=422 if errors else 200)
 
 
-def _before(record: Entry, lang: str) -> dict[str, str]:
+def _lines(record: Entry, before: Earlier | None) -> dict[str, str]:
     """Line → what the same treatment was at the visit before, in words."""
-    lines = [
-        each
-        for section in instrument_at(record).sections
-        for each in section.items
-        if isinstance(each, Line)
-    ]
-    visit = record.visit
-    if not lines or visit is None or visit.happened_on is None:
-        return {}
-    earlier = Entry.objects.filter(
-        site_id=record.site_id,
-        participant_id=record.participant_id,
-        instrument=record.instrument,
-        voided_at=None,
-        started_at__isnull=False,
-        visit__voided_at=None,
-        visit__happened_on__lt=visit.happened_on,
-    ).select_related("visit")
-    last = earlier.order_by("-visit__happened_on", "-pk").first()
-    if last is None or last.visit is None:
-        return {}
-    last.visit.participant = record.participant
-    name = visit_word(last.visit, protocol_of(record.participant.version_id))
     said = {}
-    for line in lines:
-        words = [
-            answer_text(item, last.answers[item.code])
-            for item in line.items
-            if item.code in last.answers
-        ]
-        said[f"{line.code}~before"] = f"{name}: {' · '.join(words)}" if words else ""
+    for line in (each for section in instrument_at(record).sections for each in section.items):
+        if before and isinstance(line, Line):
+            words = " · ".join(filter(None, (before.said(item.code) for item in line.items)))
+            said[f"{line.code}~before"] = f"{before.when}: {words}" if words else ""
     return said
 
 
@@ -326,10 +305,11 @@ def _summary(form: Form, refused: str) -> list[dict[str, str]]:
     return errors
 
 
-def _link(request: Request, notes: list[dict[str, Any]]) -> None:
+def _link(request: Request, entry_id: int, item: str, notes: list[dict[str, Any]]) -> None:
     for note in notes:
         if note["query"]:
             note["url"] = reverse("query", args=[request.study.code, note["query"]])
+            note["about"] = reverse("item_queries", args=[request.study.code, entry_id, item])
 
 
 def save_answer(request: Request, record: Entry, saved: Saved) -> dict[str, Any]:
@@ -349,13 +329,16 @@ def save_answer(request: Request, record: Entry, saved: Saved) -> dict[str, Any]
     for item in {*notes, *saved.errors, *saved.conflicts} - {""}:
         if not instrument.has(item):
             continue
-        _link(request, notes.get(item, []))
+        _link(request, record.pk, item, notes.get(item, []))
         beside = _beside(instrument, item, typed, notes.get(item, []))
         shown[item] = notes_html(beside, may_confirm=True)
-    scores = scores_shown(instrument, saved.scores, saved.answers, lang)
+    before = earlier(record) if instrument.scores else None
+    scores = scores_shown(instrument, saved.scores, saved.answers, lang, before)
     return saved.as_dict() | {
         "notes": shown,
-        "scores_html": render_to_string("entries/_scores.html", {"scores": scores}),
+        "scores_html": render_to_string(
+            "entries/_scores.html", {"scores": scores, "before": before}
+        ),
         "coded": {
             item.code: answer_text(item, saved.answers[item.code])
             .removeprefix(str(saved.answers[item.code]))

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from crf.asked import PATIENT
 from crf.display import MISSING_LABELS
+from crf.earlier import Earlier
 from crf.forms import Form
 from registry.skeleton import Marks, Skeleton
 
@@ -31,10 +32,20 @@ _skeletons: dict[tuple[int, str, str, str], Skeleton] = {}
 
 
 def questions_html(
-    form: Form, *, version_id: int, lang: str, around: Mapping[str, Any]
+    form: Form,
+    *,
+    version_id: int,
+    lang: str,
+    around: Mapping[str, Any],
+    before: Earlier | None = None,
 ) -> dict[str, SafeString]:
-    """The questions and what stands around them; `around` has what the page puts at `mark.…`."""
+    """The questions and what stands around them; `around` has what the page puts at `mark.…`.
+
+    `before`: what the same form said at the visit before, shown beside each question.
+    """
     values = _values(form, around)
+    if before:
+        values |= _last(form, before)
     return {part: _skeleton(part, form, version_id, lang).filled(values) for part in TEMPLATES}
 
 
@@ -66,6 +77,7 @@ OWN = (
     "aria",
     "beside",
     "source",
+    "last",
     "why",
     "why_open",
     "unmark",
@@ -115,6 +127,17 @@ def _marked(form: Form) -> dict[str, Any]:
         confirm = f"\x01{section['code']}#copied\x02"
         sections.append({**section, "confirm": confirm, "blocks": blocks})
     return {"title": form.title, "sections": sections}
+
+
+def _last(form: Form, before: Earlier) -> dict[str, str]:
+    """What each question was answered with at the visit before."""
+    when = conditional_escape(before.when)
+    said = {each["code"]: before.said(each["code"]) for each in form.fields}
+    return {
+        f"{code}.last": f'<p class="last" data-last>{when}: <b>{conditional_escape(text)}</b></p>'
+        for code, text in said.items()
+        if text
+    }
 
 
 def _values(form: Form, around: Mapping[str, Any]) -> dict[str, str]:
