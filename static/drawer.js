@@ -43,7 +43,7 @@
     if (event.code !== "Escape" || drawer.hidden || !drawer.contains(event.target)) return;
     drawer.hidden = true;
     back();
-  });
+  }, true);
   // Something was said: the marks beside the questions follow.
   drawer.addEventListener("htmx:afterSwap", () => {
     document.dispatchEvent(new CustomEvent("edc:said"));
