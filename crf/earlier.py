@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 from django.db import connection
@@ -48,7 +49,7 @@ class Earlier:
     scores: Mapping[str, Any]
     visit: Visit  # its code and number, to name it
 
-    @property
+    @cached_property
     def when(self) -> str:
         """What that visit is called."""
         return visit_word(self.visit, protocol_of(self.version_id))

@@ -232,7 +232,7 @@ def scores_shown(
             continue
         outputs = [
             _output(output, scores.get(use.column(output.name)), use, language)
-            | _change(output, scores.get(use.column(output.name)), use, before, language)
+            | {"since": _since(output, scores.get(use.column(output.name)), use, before, language)}
             for output in score.outputs
         ]
         main = [each for each in outputs if not each["code"].endswith("_answered")]
@@ -276,19 +276,22 @@ def _places(output: Output) -> int:
     return 1 if output.unit == "%" else output.decimals
 
 
-def _change(
-    output: Output, value: Any, use: ScoreUse, before: Earlier | None, language: str
-) -> dict[str, str]:
-    """What the score was at the visit before, and by how much it changed since."""
+def _since(output: Output, value: Any, use: ScoreUse, before: Earlier | None, language: str) -> str:
+    """What the score was at the visit before, and by how much it changed since, in words."""
+    if before is None:
+        return ""
     column = use.column(output.name)
-    was = _score_text(output, before.scores.get(column), language) if before else ""
-    if before is None or not was:
-        return {"was": "", "change": ""}
-    difference = None if output.codes else before.change(column, value)
+    was = _score_text(output, before.scores.get(column), language)
+    difference = None if output.codes or not was else before.change(column, value)
     if difference is None:
-        return {"was": was, "change": ""}
-    number = f"{difference:+.{_places(output)}f}".replace("-", "\N{MINUS SIGN}")
-    return {"was": was, "change": "±0" if not difference else number}
+        return f"{before.when}: {was}" if was else ""
+    change = f"{difference:+.{_places(output)}f}".replace("-", "\N{MINUS SIGN}")
+    return _("%(was)s → %(now)s, %(change)s since %(when)s") % {
+        "was": was,
+        "now": _score_text(output, value, language),
+        "change": change if difference else "±0",
+        "when": before.when,
+    }
 
 
 # One entry --------------------------------------------------------------------------------------

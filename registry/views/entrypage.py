@@ -187,6 +187,7 @@ def entry_page(
     titles = {**newest, **definition_of(record.version_id).instruments}
     place = next((n for n, each in enumerate(forms) if each.pk == record.pk), 0)
     study = request.study.code
+    here = reverse("entry", args=[study, record.pk])
     context: dict[str, Any] = {
         "entry": record,
         "participant": record.participant,
@@ -195,7 +196,6 @@ def entry_page(
         "title": form.title,
         "version": definition_of(record.version_id).protocol.version,
         "questions": form,
-        "before": before,
         "status": _status(record),
         "closed": closed,
         "completed": state_of(record) is State.COMPLETE,
@@ -210,7 +210,7 @@ def entry_page(
         and not getattr(record, "verified", False),
         "may_ask": request.may(P.QUERY, record.site_id) and not refusal(Act.QUERY, record),
         "may_void": not closed and not refusal(Act.VOID, record),
-        "queries_url": reverse("item_queries", args=[study, record.pk, "x"]).removesuffix("x/"),
+        "queries_url": f"{here}queries/",
         "history_url": reverse("entry_history", args=[study, record.pk]),
         "codes_url": reverse("codes", args=[study, "x"]).removesuffix("x/"),
         "siblings": [
@@ -245,7 +245,7 @@ def entry_page(
                 "history_url": context["history_url"],
                 "queries_url": context["queries_url"],
                 "codes_url": context["codes_url"],
-                "here": reverse("entry", args=[study, record.pk]),
+                "here": here,
                 "digits": "" if request.COOKIES.get("digits") == "off" else " checked",
                 "rest_hidden": " hidden" if context["completed"] else "",
                 "quick": render_to_string("entries/_quick.html", {"quick": _quick(record)}),
@@ -336,9 +336,7 @@ def save_answer(request: Request, record: Entry, saved: Saved) -> dict[str, Any]
     scores = scores_shown(instrument, saved.scores, saved.answers, lang, before)
     return saved.as_dict() | {
         "notes": shown,
-        "scores_html": render_to_string(
-            "entries/_scores.html", {"scores": scores, "before": before}
-        ),
+        "scores_html": render_to_string("entries/_scores.html", {"scores": scores}),
         "coded": {
             item.code: answer_text(item, saved.answers[item.code])
             .removeprefix(str(saved.answers[item.code]))

@@ -24,6 +24,7 @@ TEMPLATES = {
     "questions": "entries/_form.html",
     "list": "entries/_question_list.html",
     "after": "entries/_after.html",
+    "drawer": "entries/_drawer.html",
     "dialogs": "entries/_dialogs.html",
 }
 
