@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crf", "0003_protect"),
+        ("crf", "0005_handovers"),
     ]
 
     operations = [
