@@ -348,13 +348,13 @@ urlpatterns = [
         name="entry_ask",
     ),
     page(
-        "<slug:study>/entries/<int:pk>/queries/<slug:item>/",
+        "<slug:study>/entries/<int:pk>/about/<slug:item>/",
         threads.item_queries,
         read=P.SEE_DATA,
         name="item_queries",
     ),
     page(
-        "<slug:study>/entries/<int:pk>/queries/<slug:item>/remark/",
+        "<slug:study>/entries/<int:pk>/about/<slug:item>/remark/",
         threads.item_remark,
         read=P.ENTER,
         write=P.ENTER,

@@ -144,6 +144,7 @@ def made_at(site, user):
         "instruments": "nrs",
         "codes": "kcd",
         "history": "pain",
+        "about": "pain",
         "events": event.pk,
         "queries": query.pk,
         "consents": consent.pk,

@@ -210,7 +210,7 @@ def entry_page(
         and not getattr(record, "verified", False),
         "may_ask": request.may(P.QUERY, record.site_id) and not refusal(Act.QUERY, record),
         "may_void": not closed and not refusal(Act.VOID, record),
-        "queries_url": f"{here}queries/",
+        "queries_url": f"{here}about/",
         "history_url": reverse("entry_history", args=[study, record.pk]),
         "codes_url": reverse("codes", args=[study, "x"]).removesuffix("x/"),
         "siblings": [
