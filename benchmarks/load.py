@@ -107,12 +107,13 @@ FROM registry_participant WHERE id BETWEEN %(first)s AND %(last)s
 # Visit by visit as in life, so that a participant's rows are not neighbours on disk.
 _ENTRIES = sql.SQL("""
 INSERT INTO crf_entry (id, site_id, participant_id, visit_id, instrument, number, version_id,
-  answers, meta, scores, digest, started_at, completed_at, completed_by_id, void_reason)
+  answers, meta, scores, digest, started_at, completed_at, completed_by_id, void_reason, due_from)
 SELECT v.id * 8 + %(position)s, v.site_id, v.participant_id, v.id, %(code)s, 1, %(version)s,
   x.answers, '{{}}', CASE WHEN held THEN %(scores)s::jsonb ELSE '{{}}' END,
   encode(sha256(convert_to(concat_ws('|', %(version)s, x.answers::text, '{{}}', false), 'UTF8')),
     'hex'),
-  v.happened_on, CASE WHEN complete THEN v.happened_on END, CASE WHEN complete THEN %(user)s END, ''
+  v.happened_on, CASE WHEN complete THEN v.happened_on END, CASE WHEN complete THEN %(user)s END, '',
+  CASE WHEN NOT complete THEN v.happened_on END
 FROM registry_visit v
 CROSS JOIN LATERAL (SELECT v.happened_on IS NOT NULL AS held,
   v.happened_on IS NOT NULL
@@ -125,9 +126,10 @@ WHERE v.participant_id BETWEEN %(first)s AND %(last)s ORDER BY v.code, v.id
 _EVENTS = """
 INSERT INTO safety_adverseevent (site_id, participant_id, number, symptom, onset, ended, term,
   term_version, grade, causality, causality_answers, suggested_causality, serious, seriousness,
-  outcome, action, treatment, aware_on, narrative, digest, reported_at, void_reason)
+  outcome, action, treatment, aware_on, narrative, digest, reported_at, void_reason,
+  review_state)
 SELECT site_id, id, 1, '멍', (enrolled_on + 3)::text, '', '', '', 1 + id %% 3, 'possible', '{}', '',
-  false, '[]', '1', '', '', enrolled_on + 4, '', '', enrolled_at, ''
+  false, '[]', '1', '', '', enrolled_on + 4, '', '', enrolled_at, '', 'new'
 FROM registry_participant
 WHERE (id <= %(busy)s OR id / 10 %% 4 = 0) AND id BETWEEN %(first)s AND %(last)s
 """

@@ -27,8 +27,12 @@ class EntryQuerySet(models.QuerySet["Entry"]):
         return self.filter(voided_at=None).exclude(cancelled_at__isnull=False, started_at=None)
 
     def incomplete(self) -> EntryQuerySet:
-        """Due and not complete: what the work list starts from (a partial index)."""
+        """Not complete and not withdrawn, also those of visits to come (a partial index)."""
         return self.filter(completed_at=None, voided_at=None, cancelled_at=None)
+
+    def waiting(self) -> EntryQuerySet:
+        """Those that can be filled in now: what the work list starts from (a partial index)."""
+        return self.filter(due_from__isnull=False)
 
 
 class Entry(models.Model):
@@ -50,8 +54,11 @@ class Entry(models.Model):
     cancelled_at = models.DateTimeField(null=True, blank=True)  # no longer due; kept
     voided_at = models.DateTimeField(null=True, blank=True)
     void_reason = models.TextField(blank=True)
+    # While it waits to be filled in, since when: the day of its visit, or on which it was added.
+    # Set by a trigger; what is derived is neither in the history nor in the digest.
+    due_from = models.DateField(null=True, editable=False)
     objects = EntryQuerySet.as_manager()
-    history = history()
+    history = history(excluded_fields=["due_from"])
 
     class Meta:
         ordering = ["participant", "visit", "instrument", "number"]
@@ -85,6 +92,12 @@ class Entry(models.Model):
                 fields=["site", "participant"],
                 condition=Q(completed_at=None, voided_at=None, cancelled_at=None),
                 name="entry_open_work",
+            ),
+            models.Index(
+                fields=["site", "due_from", "id"],
+                include=["participant"],
+                condition=Q(due_from__isnull=False),
+                name="entry_due_work",
             ),
         ]
 
@@ -286,7 +299,8 @@ class Query(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["site", "state", "opened_at"],
+                fields=["site", "state", "opened_at", "id"],
+                include=["participant"],
                 condition=~Q(state="closed"),
                 name="query_open_work",
             )

@@ -1,7 +1,8 @@
 """What is due, overdue, missing or waiting for somebody: the one definition.
 
-Every list starts from a partial index on open work (visits neither held nor missed, forms not
-complete, queries not closed), and is asked as of a day; without one, today is each site's own day.
+Every list starts from a partial index on open work (visits neither held nor missed, forms that
+wait, queries not closed), which holds what it is counted and sorted by, and is asked as of a day;
+without one, today is each site's own day.
 What an entry is shown as is `crf.workflow.status_of`; here is the same for a visit and for what is
 to be done next with a participant.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -41,32 +42,38 @@ STATES: dict[str, Any] = {
 }
 
 
+def void_at(sites: Collection[int]) -> QuerySet[Participant, dict[str, int]]:
+    """The ids of participants entered in error, whom every list leaves out."""
+    return Participant.objects.void(sites).values("pk")
+
+
 # Visits -----------------------------------------------------------------------------------------
 
 
-def overdue(sites: Iterable[Site], on: dt.date | None = None) -> QuerySet[Visit]:
+def overdue(sites: Collection[Site], on: dt.date | None = None) -> QuerySet[Visit]:
     """Expected visits whose window has closed, the longest overdue first."""
-    return _open_visits(_each_day(sites, on, lambda day: Q(closes_on__lt=day)))
+    return _open_visits(_each_day(sites, on, lambda day: Q(closes_on__lt=day)), sites)
 
 
-def due(sites: Iterable[Site], on: dt.date | None = None) -> QuerySet[Visit]:
+def due(sites: Collection[Site], on: dt.date | None = None) -> QuerySet[Visit]:
     """Expected visits whose window is open, the first to close first."""
-    return _open_visits(_each_day(sites, on, lambda day: Q(closes_on__gte=day, opens_on__lte=day)))
+    open_now = _each_day(sites, on, lambda day: Q(closes_on__gte=day, opens_on__lte=day))
+    return _open_visits(open_now, sites)
 
 
-def due_soon(sites: Iterable[Site], on: dt.date | None = None) -> QuerySet[Visit]:
+def due_soon(sites: Collection[Site], on: dt.date | None = None) -> QuerySet[Visit]:
     """Expected visits whose window opens in the next days."""
-    return _open_visits(
-        _each_day(
-            sites, on, lambda day: Q(closes_on__gte=day, opens_on__gt=day, opens_on__lte=day + SOON)
-        )
+    opening = _each_day(
+        sites, on, lambda day: Q(closes_on__gte=day, opens_on__gt=day, opens_on__lte=day + SOON)
     )
+    return _open_visits(opening, sites)
 
 
-def _open_visits(condition: Q) -> QuerySet[Visit]:
+def _open_visits(condition: Q, sites: Iterable[Site]) -> QuerySet[Visit]:
     return (
         Visit.objects.open()
-        .filter(condition, participant__voided_at=None)
+        .filter(condition)
+        .exclude(participant_id__in=void_at([site.pk for site in sites]))
         .select_related("participant")
         .order_by("closes_on", "id")
     )
@@ -156,14 +163,15 @@ def tallies(participants: Sequence[int]) -> dict[int, Tally]:
 
 
 def unfinished(sites: Iterable[Site]) -> QuerySet[Entry]:
-    """Forms that can be filled in now and are not complete: of visits held, and of participants."""
+    """Forms that can be filled in now and are not complete, the longest waiting first."""
+    ids = [site.pk for site in sites]
     return (
-        Entry.objects.incomplete()
-        .filter(site_id__in=[site.pk for site in sites], participant__voided_at=None)
-        .filter(Q(visit=None) | Q(visit__happened_on__isnull=False, visit__voided_at=None))
+        Entry.objects.waiting()
+        .filter(site_id__in=ids)
+        .exclude(participant_id__in=void_at(ids))
         .select_related("participant", "visit")
         .defer("answers", "meta", "scores")
-        .order_by("visit__happened_on", "participant_id", "id")
+        .order_by("due_from", "id")
     )
 
 

@@ -24,6 +24,11 @@ class AdverseEvent(models.Model):
     code. `digest` is set by a trigger over what is reported.
     """
 
+    class ReviewState(models.TextChoices):
+        NEW = "new", _("New")
+        CHANGED = "changed", _("Changed since review")
+        REVIEWED = "reviewed", _("Reviewed")
+
     site = models.ForeignKey(Site, models.PROTECT, related_name="adverse_events")
     participant = models.ForeignKey(Participant, models.PROTECT, related_name="adverse_events")
     number = models.PositiveSmallIntegerField()  # per participant
@@ -49,8 +54,12 @@ class AdverseEvent(models.Model):
     reported_at = models.DateTimeField(default=timezone.now)
     voided_at = models.DateTimeField(null=True, blank=True)
     void_reason = models.TextField(blank=True)
+    # Where it stands with its newest review. Set by a trigger; neither in history nor in digest.
+    review_state = models.CharField(
+        max_length=10, choices=ReviewState.choices, default=ReviewState.NEW, editable=False
+    )
     objects = AdverseEventQuerySet.as_manager()
-    history = history()
+    history = history(excluded_fields=["review_state"])
 
     class Meta:
         ordering = ["participant", "number"]
@@ -71,6 +80,12 @@ class AdverseEvent(models.Model):
         ]
         indexes = [
             models.Index(fields=["site", "-reported_at"], name="event_by_site"),
+            models.Index(
+                fields=["site", "-serious", "-grade", "reported_at", "id"],
+                include=["participant", "aware_on"],
+                condition=Q(voided_at=None, review_state__in=["new", "changed"]),
+                name="event_open_work",
+            ),
         ]
 
 

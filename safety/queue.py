@@ -1,18 +1,16 @@
 """The queue of whoever reviews adverse events: what needs a look, the most urgent first.
 
 Where an event stands follows from the newest review: none (`new`), one of what is there now
-(`reviewed`), or one of something that the site has changed since (`changed`). Nothing is stored
-for it. Functions take and give query sets, so that pages, exports and counts share them.
+(`reviewed`), or one of something that the site has changed since (`changed`). The database keeps it
+beside the event, and an index of those that need a review, from which the queue starts. Functions
+take and give query sets, so that pages, exports and counts share them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from collections.abc import Collection, Mapping
 from django.db.models import (
     Case,
-    CharField,
     Count,
     DateField,
     Exists,
@@ -28,14 +26,34 @@ from django.db.models import (
 )
 
 from crf.models import Query
+from registry.models import Participant
 from safety.deadlines import FATAL, Rules
 from safety.models import AdverseEvent, AEReview
 
-NEW, CHANGED, REVIEWED = "new", "changed", "reviewed"
+NEW, CHANGED, REVIEWED = "new", "changed", "reviewed"  # as AdverseEvent.ReviewState
 NEEDS_REVIEW = (NEW, CHANGED)
 SEVERE = 3  # from this grade on, as for serious events, each one is looked at by itself
 
 Events = QuerySet[AdverseEvent]
+
+
+def waiting(sites: Collection[int]) -> Events:
+    """Those that need a review, the most urgent first: what the work list starts from."""
+    return (
+        AdverseEvent.objects.valid()
+        .filter(site_id__in=sites, review_state__in=NEEDS_REVIEW)
+        .exclude(participant_id__in=_void(sites))
+        .order_by("-serious", "-grade", "reported_at", "pk")
+    )
+
+
+def of_valid_participants(events: Events, sites: Collection[int]) -> Events:
+    """Without those of participants entered in error, who are few: nothing is joined for it."""
+    return events.exclude(participant_id__in=_void(sites))
+
+
+def _void(sites: Collection[int]) -> QuerySet[Participant, dict[str, int]]:
+    return Participant.objects.void(sites).values("pk")
 
 
 def with_state(events: Events) -> Events:
@@ -44,14 +62,8 @@ def with_state(events: Events) -> Events:
     asked = Query.objects.filter(adverse_event=OuterRef("pk"))
     return events.annotate(
         review_id=Subquery(newest.values("pk")[:1]),
-        review_digest=Subquery(newest.values("digest")[:1]),
         decision=Subquery(newest.values("decision")[:1]),
-        state=Case(
-            When(review_digest=None, then=Value(NEW)),
-            When(review_digest=F("digest"), then=Value(REVIEWED)),
-            default=Value(CHANGED),
-            output_field=CharField(),
-        ),
+        state=F("review_state"),
         query_open=Exists(asked.filter(state=Query.State.OPEN)),
         query_answered=Exists(asked.filter(state=Query.State.ANSWERED)),
     )
@@ -83,11 +95,10 @@ def in_order(events: Events) -> Events:
     )
 
 
-def counts(events: Events, *, needs: Q, chosen: Q) -> dict[str, Any]:
-    """How many there are of each view, in one statement; `events` have state and clock."""
+def counts(events: Events) -> dict[str, int]:
+    """How many of the events that wait each view has, in one statement."""
     return events.aggregate(
-        needs=Count("pk", filter=needs),
-        sae=Count("pk", filter=needs & Q(serious=True)),
-        severe=Count("pk", filter=needs & Q(grade__gte=SEVERE)),
-        chosen=Count("pk", filter=chosen),
+        needs=Count("pk"),
+        sae=Count("pk", filter=Q(serious=True)),
+        severe=Count("pk", filter=Q(grade__gte=SEVERE)),
     )

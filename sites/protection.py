@@ -150,7 +150,9 @@ class Protect(_ModelOperation):
             statements += _refuse(table, "DELETE")
         if self.guard:
             statements += [
-                f'CREATE TRIGGER edc_locked BEFORE INSERT OR UPDATE ON "{table}" '
+                # What is derived and in no history follows from other rows, also when locked.
+                "CREATE TRIGGER edc_locked BEFORE INSERT OR UPDATE OF "
+                f'{", ".join(kept_columns(model))} ON "{table}" '
                 "FOR EACH ROW EXECUTE FUNCTION edc_refuse_locked()",
             ]
         if self.site:

@@ -298,7 +298,7 @@ class QueueFilter(forms.Form):
         if wanted["state"] == "needs":
             condition &= needs
         elif wanted["state"] in (NEW, CHANGED, REVIEWED):
-            condition &= Q(state=wanted["state"])
+            condition &= Q(review_state=wanted["state"])
         if wanted["site"]:
             condition &= Q(site__code=wanted["site"])
         if wanted["grade"] == "3+":

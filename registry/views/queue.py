@@ -17,7 +17,15 @@ from django.utils.translation import gettext as _
 from registry.forms.safety import QueueFilter
 from safety.display import text_of
 from safety.models import AdverseEvent, AEReview
-from safety.queue import NEEDS_REVIEW, counts, in_order, with_clock, with_state
+from safety.queue import (
+    NEEDS_REVIEW,
+    counts,
+    in_order,
+    of_valid_participants,
+    waiting,
+    with_clock,
+    with_state,
+)
 from safety.services import rules_at
 from sites.access import Request, rows, show
 from sites.models import Site
@@ -45,12 +53,14 @@ def events(request: Request) -> HttpResponse:
     reviewing = [site for site in request.sites if request.may(P.REVIEW_EVENTS, site)]
     default = "needs" if reviewing else "all"
     chosen = QueueFilter(request.GET, sites=list(request.sites.values()), default=default)
-    needs = Q(voided_at=None, state__in=NEEDS_REVIEW, site_id__in=reviewing or list(request.sites))
-    condition = chosen.condition(needs)
-    found = _found(request)
-    numbers = counts(found, needs=needs, chosen=condition)
+    asked = reviewing or list(request.sites)
+    condition = chosen.condition(
+        Q(voided_at=None, review_state__in=NEEDS_REVIEW, site_id__in=asked)
+    )
+    found, numbers = _found(request), counts(waiting(asked))
     paginator = Paginator(in_order(found.filter(condition)), PER_PAGE)
-    paginator.__dict__["count"] = numbers["chosen"]  # counted above, with the others
+    if chosen.cleaned_data.get("state") == "needs" and not chosen.narrowed:
+        paginator.__dict__["count"] = numbers["needs"]  # counted above, with the others
     page = paginator.get_page(request.GET.get("page"))
     shown = list(page.object_list)
     show(request, shown)
@@ -66,8 +76,9 @@ def events(request: Request) -> HttpResponse:
 
 
 def _found(request: Request) -> Any:
-    events = AdverseEvent.objects.filter(participant__voided_at=None).select_related("participant")
-    return with_clock(with_state(rows(request, events)), rules_at(request.sites))
+    events = of_valid_participants(rows(request, AdverseEvent), list(request.sites))
+    found = with_state(events.select_related("participant"))
+    return with_clock(found, rules_at(request.sites))
 
 
 def _row(request: Request, event: Any) -> Row:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Value, Window
+from django.db.models import IntegerField, Model, QuerySet, Subquery, Value
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -23,12 +23,12 @@ from registry.models import Participant, Visit
 from registry.services import protocol_of
 from registry.views.grids import words
 from safety import queue
-from safety.models import AdverseEvent
 from sites.access import Request, rows, show
 from sites.models import Site
 from sites.roles import Permission
 
 LISTED = 8  # of each list; the rest is behind its link
+HEAVY: dict[type[Model], tuple[str, ...]] = {Entry: ("answers", "meta", "scores")}
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,33 @@ def _url(request: Request, name: str, *keys: Any) -> str:
     return reverse(name, args=[request.study.code, *keys])
 
 
-def _first(request: Request, found: QuerySet[Any]) -> tuple[int, list[Any]]:
+class _Number(Subquery):
+    """How many a list has; read in the index alone, where the list itself is one."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS listed)"
+    output_field = IntegerField()
+
+
+def _first(
+    request: Request, found: QuerySet[Any], related: Sequence[str] = ("participant",)
+) -> tuple[int, list[Any]]:
     """How many there are, and the first of them, which are shown."""
-    return _firsts(request, {"": found})[""]
+    return _firsts(request, {"": found}, related)[""]
 
 
 def _firsts(
-    request: Request, lists: Mapping[str, QuerySet[Any]]
+    request: Request, lists: Mapping[str, QuerySet[Any]], related: Sequence[str] = ()
 ) -> dict[str, tuple[int, list[Any]]]:
-    """The same for lists of one model, in one statement: to sort them they are read anyway."""
+    """The same for lists of one model, in one statement.
+
+    The first are found by their ids, in the index of open work, and only they are read.
+    """
     parts = [
-        found.annotate(among=Value(name), there_are=Window(Count("*")))[:LISTED]
+        found.model._default_manager.filter(pk__in=found.values("pk")[:LISTED])
+        .select_related(*related)
+        .defer(*HEAVY.get(found.model, ()))
+        .annotate(among=Value(name), there_are=_Number(found.order_by().values("pk")))
+        .order_by(*found.query.order_by)[:LISTED]
         for name, found in lists.items()
     ]
     listed: dict[str, list[Any]] = defaultdict(list)
@@ -110,7 +126,7 @@ def _visits(request: Request) -> list[WorkList]:
         "due": work.due(sites),
         "due_soon": work.due_soon(sites),
     }
-    firsts, lists = _firsts(request, found), []
+    firsts, lists = _firsts(request, found, ("participant",)), []
     for name, title, tone in (
         ("overdue", _("Visits overdue"), "late"),
         ("due", _("Visits due now"), "warn"),
@@ -146,7 +162,7 @@ def _queries(request: Request) -> WorkList:
         answering=[site.pk for site in _sites(request, Permission.ENTER)],
         asking=[site.pk for site in _sites(request, Permission.QUERY)],
     )
-    found = rows(request, mine).filter(participant__voided_at=None).select_related("participant")
+    found = rows(request, mine).exclude(participant_id__in=work.void_at(list(request.sites)))
     count, queries = _first(request, found.order_by("opened_at", "pk"))
     lines = [
         Line(
@@ -166,7 +182,7 @@ def _queries(request: Request) -> WorkList:
 
 def _unfinished(request: Request) -> WorkList:
     found = work.unfinished(_sites(request, Permission.ENTER))
-    count, entries = _first(request, found)
+    count, entries = _first(request, found, ("participant", "visit"))
     label = words()
     lines = [_entry_line(request, entry, label) for entry in entries]
     url = f"{_url(request, 'participants')}?need=forms"
@@ -183,7 +199,7 @@ def _entry_line(request: Request, entry: Entry, label: dict[str, str]) -> Line:
         person.number,
         instrument_of(entry).short.get(get_language() or "ko"),
         where,
-        entry.visit.happened_on.isoformat() if entry.visit and entry.visit.happened_on else "",
+        entry.due_from.isoformat() if entry.due_from else "",
         status,
         label[status],
     )
@@ -233,12 +249,8 @@ def _reconsent(
 
 
 def _to_review(request: Request) -> WorkList:
-    sites = _sites(request, Permission.REVIEW_EVENTS)
-    events = AdverseEvent.objects.valid().filter(site__in=sites, participant__voided_at=None)
-    needed = Q(state__in=queue.NEEDS_REVIEW)
-    waiting = queue.with_state(events).filter(needed)
-    found = waiting.select_related("participant").order_by("-serious", "-grade", "reported_at")
-    count, listed = _first(request, found) if sites else (0, [])
+    found = queue.waiting([site.pk for site in _sites(request, Permission.REVIEW_EVENTS)])
+    count, listed = _first(request, found)
     lines = [
         Line(
             request.sites[event.site_id],
