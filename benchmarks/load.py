@@ -112,8 +112,8 @@ SELECT v.id * 8 + %(position)s, v.site_id, v.participant_id, v.id, %(code)s, 1, 
   x.answers, '{{}}', CASE WHEN held THEN %(scores)s::jsonb ELSE '{{}}' END,
   encode(sha256(convert_to(concat_ws('|', %(version)s, x.answers::text, '{{}}', false), 'UTF8')),
     'hex'),
-  v.happened_on, CASE WHEN complete THEN v.happened_on END, CASE WHEN complete THEN %(user)s END, '',
-  CASE WHEN NOT complete THEN v.happened_on END
+  v.happened_on, CASE WHEN complete THEN v.happened_on END, CASE WHEN complete THEN %(user)s END,
+  '', CASE WHEN NOT complete THEN v.happened_on END
 FROM registry_visit v
 CROSS JOIN LATERAL (SELECT v.happened_on IS NOT NULL AS held,
   v.happened_on IS NOT NULL

@@ -79,10 +79,17 @@ class AdverseEvent(models.Model):
             ),
         ]
         indexes = [
+            # The second and third hold all that the queue is sorted by, the clock included.
             models.Index(fields=["site", "-reported_at"], name="event_by_site"),
             models.Index(
                 fields=["site", "-serious", "-grade", "reported_at", "id"],
-                include=["participant", "aware_on"],
+                include=["participant", "aware_on", "seriousness"],
+                condition=Q(voided_at=None),
+                name="event_in_order",
+            ),
+            models.Index(
+                fields=["site", "-serious", "-grade", "reported_at", "id"],
+                include=["participant", "aware_on", "seriousness"],
                 condition=Q(voided_at=None, review_state__in=["new", "changed"]),
                 name="event_open_work",
             ),

@@ -9,6 +9,7 @@ take and give query sets, so that pages, exports and counts share them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+
 from django.db.models import (
     Case,
     Count,
@@ -59,14 +60,18 @@ def _void(sites: Collection[int]) -> QuerySet[Participant, dict[str, int]]:
 def with_state(events: Events) -> Events:
     """Adds `state`, the newest review's `review_id` and `decision`, and whether a query is open."""
     newest = AEReview.objects.filter(adverse_event=OuterRef("pk")).order_by("-reviewed_at", "-id")
-    asked = Query.objects.filter(adverse_event=OuterRef("pk"))
     return events.annotate(
         review_id=Subquery(newest.values("pk")[:1]),
         decision=Subquery(newest.values("decision")[:1]),
         state=F("review_state"),
-        query_open=Exists(asked.filter(state=Query.State.OPEN)),
-        query_answered=Exists(asked.filter(state=Query.State.ANSWERED)),
+        query_open=asked(Query.State.OPEN),
+        query_answered=asked(Query.State.ANSWERED),
     )
+
+
+def asked(state: Query.State) -> Exists:
+    """Whether a query about the event stands so."""
+    return Exists(Query.objects.filter(adverse_event=OuterRef("pk"), state=state))
 
 
 def with_clock(events: Events, rules: Mapping[int, Rules]) -> Events:

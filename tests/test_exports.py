@@ -202,7 +202,15 @@ def test_adverse_events_are_listed_as_reported(fresh_database, jss, by, dataset)
 
 
 def test_every_fact_of_an_event_is_in_the_file():
-    left_out = {"id", "site", "participant", "causality_answers", "digest", "reported_by"}
+    left_out = {
+        "id",
+        "site",
+        "participant",
+        "causality_answers",
+        "digest",
+        "reported_by",
+        "review_state",
+    }
     left_out |= {"voided_at", "void_reason"}
     fields = {field.name for field in AdverseEvent._meta.concrete_fields} - left_out
     (table,) = [each for each in tables(uspp_alone()) if each.name == "adverse_events.csv"]

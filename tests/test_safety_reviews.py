@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import DatabaseError, connections, transaction
 
+from crf.models import Lock
 from crf.services import add_entry, save_entry
 from registry.models import Participant
 from safety.cautions import cautions, treatments
@@ -27,7 +28,7 @@ from safety.services import (
     rules_at,
 )
 from sites.access import Refused
-from sites.audit import Actor
+from sites.audit import Actor, acting
 from sites.models import Site, User
 from sites.roles import Role
 from tests import event_services as shared
@@ -54,6 +55,21 @@ def test_a_review_holds_until_the_site_changes_the_event(
     decide(event, reviews)
     assert state(event) == REVIEWED
     assert AdverseEvent.history.count() == 2  # reviewing never touches the event
+
+
+def test_a_review_at_a_locked_site_is_kept_and_counted_and_the_event_stays_as_it_is(
+    person: Participant, enters: Actor, reviews: Actor, datamanager: User
+) -> None:
+    event = report(person, enters)
+    digest = event.digest
+    with acting(actor(datamanager, person.site)):
+        Lock.objects.create(site=person.site, locked_by=datamanager)
+    decide(event, reviews)
+    assert state(event) == REVIEWED
+    event.refresh_from_db()
+    assert event.digest == digest
+    with acting(enters), pytest.raises(DatabaseError, match="locked"), transaction.atomic():
+        AdverseEvent.objects.filter(pk=event.pk).update(grade=2)
 
 
 @pytest.mark.parametrize("decision", ["duplicate", "not_an_event"])

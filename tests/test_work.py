@@ -179,6 +179,57 @@ def test_forms_wait_from_the_day_on_which_the_visit_was_held(by, jss):
     assert log in work.unfinished([jss])
 
 
+def waits_since(form: Entry) -> dt.date | None:
+    form.refresh_from_db()
+    return form.due_from
+
+
+def test_the_database_keeps_since_when_a_form_waits(by, jss):
+    person = play(jss, by, stage="enrolled", days_ago=20)
+    visit = visit_of(person, "w0")
+    nrs, ndi = (visit.entries.get(instrument=code) for code in ("nrs", "ndi"))
+    assert waits_since(nrs) is None
+    visit = record_visit(visit=visit, on=person.enrolled_on, by=by)
+    assert waits_since(nrs) == person.enrolled_on
+    with acting(by):  # whatever road is taken, and whatever it says itself
+        Visit.objects.filter(pk=visit.pk).update(happened_on=person.enrolled_on + DAY)
+        Entry.objects.filter(pk=ndi.pk).update(due_from=dt.date(2000, 1, 1))
+    assert waits_since(nrs) == waits_since(ndi) == person.enrolled_on + DAY
+    save_entry(entry=nrs, changes={"pain": 7}, by=by)
+    assert waits_since(nrs) == person.enrolled_on + DAY
+    complete(entry=nrs, by=by)
+    assert waits_since(nrs) is None
+    assert waits_since(add_entry(participant=person, instrument="procedure", by=by)) == jss.today()
+    with acting(by, "오기"):
+        Visit.objects.filter(pk=visit.pk).update(voided_at=timezone.now(), void_reason="오기")
+    assert waits_since(ndi) is None
+
+
+def test_since_when_a_form_waits_is_neither_in_its_history_nor_in_its_digest(by, jss):
+    person = play(jss, by, stage="enrolled", days_ago=20)
+    visit = visit_of(person, "w0")
+    nrs = visit.entries.get(instrument="nrs")
+    before = nrs.digest, nrs.history.count()
+    record_visit(visit=visit, on=person.enrolled_on, by=by)
+    assert waits_since(nrs) == person.enrolled_on
+    assert (nrs.digest, nrs.history.count()) == before
+
+
+def test_forms_of_a_void_participant_wait_for_nobody(by, jss):
+    person = play(jss, by, stage="begun")
+    assert work.unfinished([jss]).exists()
+    void_participant(participant=person, reason="오기", by=by)
+    assert not work.unfinished([jss]).exists()
+
+
+def test_the_form_that_waits_longest_comes_first(by, jss):
+    play(jss, by, stage="begun", days_ago=5)
+    play(jss, by, stage="begun", days_ago=40)
+    days = [form.due_from for form in work.unfinished([jss])]
+    assert days == sorted(days)
+    assert len(set(days)) == 2
+
+
 def test_who_is_in_screening_waits_for_a_decision_and_then_for_a_number(by, jss):
     consented, screened = (play(jss, by, stage=stage) for stage in ("consented", "screened"))
     play(jss, by, stage="screened", answers={"screening_nrs": 1})

@@ -16,13 +16,14 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from crf.models import Query
 from crf.services.words import LONGEST
 from crf.values import Invalid, date_text
 from registry.forms import DateBoxes, Day, PlainText, Reason, offer_days
 from safety import causality, codes, ctcae
 from safety.display import LABELS, language
 from safety.models import AdverseEvent, AEReview
-from safety.queue import CHANGED, NEW, REVIEWED
+from safety.queue import CHANGED, NEW, REVIEWED, asked
 from safety.services import Facts, problems_of
 from sites.models import Site
 
@@ -292,7 +293,7 @@ class QueueFilter(forms.Form):
         self.is_valid()
 
     def condition(self, needs: Q) -> Q:
-        """The rows that are wanted, of events with state and clock; `needs` is who needs review."""
+        """The rows that are wanted, `needs` is who needs review."""
         wanted = dict.fromkeys(self.fields, "") | self.cleaned_data
         condition = Q(voided_at__isnull=wanted["state"] != "void")
         if wanted["state"] == "needs":
@@ -311,11 +312,11 @@ class QueueFilter(forms.Form):
             condition &= Q(causality=wanted["causality"])
         match wanted["query"]:
             case "open":
-                condition &= Q(query_open=True)
+                condition &= Q(asked(Query.State.OPEN))
             case "answered":
-                condition &= Q(query_answered=True)
+                condition &= Q(asked(Query.State.ANSWERED))
             case "none":
-                condition &= Q(query_open=False, query_answered=False)
+                condition &= ~(asked(Query.State.OPEN) | asked(Query.State.ANSWERED))
         if number := wanted["participant"].strip().upper():
             condition &= Q(participant__subject_number=number) | Q(
                 participant__screening_number=number

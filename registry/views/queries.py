@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -28,6 +28,7 @@ from registry.forms import put
 from registry.forms.queries import QueryFilter, SayForm
 from registry.forms.safety import AskForm
 from registry.services import protocol_of
+from registry.work import void_at
 from safety.display import LABELS, text_of
 from sites.access import Refused, Request, find, rows, show
 from sites.roles import Permission as P
@@ -76,16 +77,18 @@ def queries(request: Request) -> HttpResponse:
     chosen = QueryFilter(request.GET, sites=list(request.sites.values()), default=default)
     mine = whose_turn(answering, asking)
     condition = chosen.condition(mine)
-    found = rows(request, Query.objects.filter(participant__voided_at=None))
-    numbers = found.aggregate(
-        mine=Count("pk", filter=mine),
-        unresolved=Count("pk", filter=~Q(state=Query.State.CLOSED)),
-        chosen=Count("pk", filter=condition),
+    found = rows(request, Query).exclude(participant_id__in=void_at(list(request.sites)))
+    numbers = found.unresolved().aggregate(mine=Count("pk", filter=mine), unresolved=Count("pk"))
+    # The page is found by ids, where it can be in the index of open work; only they are read.
+    paginator = Paginator(
+        found.filter(condition).order_by("opened_at", "pk").values("pk"), PER_PAGE
     )
-    paginator = Paginator(threads(found.filter(condition)), PER_PAGE)
-    paginator.__dict__["count"] = numbers["chosen"]  # counted above, with the others
+    state = chosen.cleaned_data.get("state", "")
+    if state in numbers and not chosen.narrowed:
+        paginator.__dict__["count"] = numbers[state]
     page = paginator.get_page(request.GET.get("page"))
-    page.object_list = list(page.object_list)
+    listed = rows(request, Query).filter(pk__in=page.object_list).order_by("opened_at", "pk")
+    page.object_list = list(threads(listed))
     show(request, page.object_list)
     context = {
         "filter": chosen,

@@ -19,6 +19,7 @@ from safety.display import text_of
 from safety.models import AdverseEvent, AEReview
 from safety.queue import (
     NEEDS_REVIEW,
+    Events,
     counts,
     in_order,
     of_valid_participants,
@@ -57,12 +58,14 @@ def events(request: Request) -> HttpResponse:
     condition = chosen.condition(
         Q(voided_at=None, review_state__in=NEEDS_REVIEW, site_id__in=asked)
     )
+    # The page is found by ids, in the index that the queue is sorted by; only they are read whole.
     found, numbers = _found(request), counts(waiting(asked))
-    paginator = Paginator(in_order(found.filter(condition)), PER_PAGE)
+    paginator = Paginator(in_order(found.filter(condition)).values("pk"), PER_PAGE)
     if chosen.cleaned_data.get("state") == "needs" and not chosen.narrowed:
         paginator.__dict__["count"] = numbers["needs"]  # counted above, with the others
     page = paginator.get_page(request.GET.get("page"))
-    shown = list(page.object_list)
+    listed = with_state(found.filter(pk__in=page.object_list).select_related("participant"))
+    shown = list(in_order(listed))
     show(request, shown)
     context = {
         "filter": chosen,
@@ -75,10 +78,10 @@ def events(request: Request) -> HttpResponse:
     return render(request, "events/events.html", context)
 
 
-def _found(request: Request) -> Any:
+def _found(request: Request) -> Events:
+    """With the clock, by which they are sorted."""
     events = of_valid_participants(rows(request, AdverseEvent), list(request.sites))
-    found = with_state(events.select_related("participant"))
-    return with_clock(found, rules_at(request.sites))
+    return with_clock(events, rules_at(request.sites))
 
 
 def _row(request: Request, event: Any) -> Row:
@@ -109,7 +112,7 @@ def _linked(request: Request, found: list[Row]) -> list[Row]:
 
 def row_of(request: Request, event: Any) -> dict[str, Any]:
     """One row as it is now, for the queue from which it was decided."""
-    [found] = _found(request).filter(pk=event.pk)
+    [found] = with_state(_found(request).filter(pk=event.pk).select_related("participant"))
     row = _row(request, found)
     carried = {"queue": request.POST.get("queue", ""), "next": request.POST.get("next", "")}
     url = reverse("event", args=[request.study.code, event.pk])

@@ -82,9 +82,18 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="adverseevent",
             index=models.Index(
+                condition=models.Q(("voided_at", None)),
+                fields=["site", "-serious", "-grade", "reported_at", "id"],
+                include=("participant", "aware_on", "seriousness"),
+                name="event_in_order",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="adverseevent",
+            index=models.Index(
                 condition=models.Q(("review_state__in", ["new", "changed"]), ("voided_at", None)),
                 fields=["site", "-serious", "-grade", "reported_at", "id"],
-                include=("participant", "aware_on"),
+                include=("participant", "aware_on", "seriousness"),
                 name="event_open_work",
             ),
         ),
