@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
-from django.urls import reverse
+from django.urls import Resolver404, resolve, reverse
 from django.utils.html import conditional_escape
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
@@ -37,18 +39,51 @@ MENU = (
 )
 
 
+# Lists to which one comes back from the pages that were opened from them.
+LISTS = frozenset({"today", "participants", "queries", "events"})
+OPENED = frozenset({"visit", "entry", "query", "event", "participant", "sign", "consents"})
+
+
 def chrome(request: HttpRequest) -> dict[str, Any]:
     """Template context: on every page the bar on top, in a study its menu."""
     study = getattr(request, "study", None)
+    here = request.resolver_match.view_name if request.resolver_match else ""
     around: dict[str, Any] = {
         "topbar": functools.partial(_topbar, request),
         "demo_accounts": list(PEOPLE) if settings.DEMO else [],
     }
     if study is None:
         return around
-    here = request.resolver_match.view_name if request.resolver_match else ""
+    if here in OPENED:
+        around["back"] = back(request)
     held = _permissions(request.places[study.code])  # type: ignore[attr-defined]
     return around | {"study": study, "nav": _menu(study.code, held, here, get_language())}
+
+
+def back(request: HttpRequest) -> str:
+    """The list from which this page was opened, at its row; empty when it was none.
+
+    Addresses carry it as `back`, and so does the page before this one, after a form was sent.
+    Without a script it is the list itself, when that was the page before. Only a path of this
+    installation counts: an address may be made by anybody.
+    """
+    asked = request.GET.get("back")
+    if asked is None:
+        before = urlsplit(request.headers.get("referer", ""))
+        if before.netloc != request.get_host():
+            return ""
+        asked = parse_qs(before.query).get("back", [""])[0]
+        if not asked and _is_list(before.path):
+            asked = before.path + (f"?{before.query}" if before.query else "")
+    local = asked.startswith("/") and url_has_allowed_host_and_scheme(asked, allowed_hosts=None)
+    return asked if local and _is_list(urlsplit(asked).path) else ""
+
+
+def _is_list(path: str) -> bool:
+    try:
+        return resolve(path).view_name in LISTS
+    except Resolver404:
+        return False
 
 
 def _topbar(request: HttpRequest) -> SafeString:

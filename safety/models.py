@@ -88,6 +88,12 @@ class AdverseEvent(models.Model):
                 name="event_in_order",
             ),
             models.Index(
+                fields=["site", "-serious", "onset", "id"],
+                include=["participant"],
+                condition=Q(voided_at=None, ended="", outcome__in=["0", "2", "3"]),
+                name="event_ongoing",
+            ),
+            models.Index(
                 fields=["site", "-serious", "-grade", "reported_at", "id"],
                 include=["participant", "aware_on", "seriousness"],
                 condition=Q(voided_at=None, review_state__in=["new", "changed"]),

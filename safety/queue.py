@@ -35,6 +35,9 @@ NEW, CHANGED, REVIEWED = "new", "changed", "reviewed"  # as AdverseEvent.ReviewS
 NEEDS_REVIEW = (NEW, CHANGED)
 SEVERE = 3  # from this grade on, as for serious events, each one is looked at by itself
 
+# Recovering, not recovered, unknown; the same condition as of the index.
+ONGOING = Q(voided_at=None, ended="", outcome__in=["0", "2", "3"])
+
 Events = QuerySet[AdverseEvent]
 
 
@@ -45,6 +48,15 @@ def waiting(sites: Collection[int]) -> Events:
         .filter(site_id__in=sites, review_state__in=NEEDS_REVIEW)
         .exclude(participant_id__in=_void(sites))
         .order_by("-serious", "-grade", "reported_at", "pk")
+    )
+
+
+def ongoing(sites: Collection[int]) -> Events:
+    """Those that the site follows up: neither ended nor recovered, serious ones first."""
+    return (
+        AdverseEvent.objects.filter(ONGOING, site_id__in=sites)
+        .exclude(participant_id__in=_void(sites))
+        .order_by("-serious", "onset", "pk")
     )
 
 

@@ -99,6 +99,65 @@
     target.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
+  // F goes to the next cell of a grid that needs work, Q to the next with a query; round and round
+  const WORK = [".st-overdue", ".st-due", ".st-started", ".st-stale"].map((name) => `a.cell${name}`).join();
+
+  function nextInGrid(wanted) {
+    const grid = document.querySelector("table[role=grid]");
+    if (!grid) return false;
+    const found = all("a.cell", grid);
+    const from = found.indexOf(document.activeElement);
+    const order = [...found.slice(from + 1), ...found.slice(0, from + 1)];
+    const target = order.find(wanted);
+    if (!target) return false;
+    setStop(grid, target);
+    target.focus();
+    target.scrollIntoView({ block: "center", inline: "nearest" });
+    return true;
+  }
+
+  const gridKeys = {
+    KeyF: () => nextInGrid((cell) => cell.matches(WORK)),
+    KeyQ: () => nextInGrid((cell) => cell.querySelector(".queries")),
+  };
+
+  // back: a link opened from a list carries the list's address, and after # the link itself with the
+  // ones beside it; coming back, the first of them that is still there gets the focus
+  const LINKS = "[data-list] a[href]";
+
+  function carryBack(link) {
+    const links = all(LINKS);
+    const at = links.indexOf(link);
+    const beside = [links[at], links[at + 1], links[at - 1]].filter(Boolean);
+    const places = beside.map((each) => new URL(each.href).pathname).join("~");
+    const url = new URL(link.href);
+    url.searchParams.set("back", `${location.pathname}${location.search}#${places}`);
+    link.href = url.href;
+  }
+
+  function comeBack() {
+    if (!location.hash.startsWith("#/")) return;
+    const links = all(LINKS);
+    const found = decodeURIComponent(location.hash.slice(1))
+      .split("~")
+      .map((path) => links.find((link) => new URL(link.href).pathname === path))
+      .find(Boolean);
+    const target = found || document.getElementById("main");
+    const grid = target.closest("table[role=grid]");
+    if (grid) setStop(grid, target);
+    target.focus();
+    target.scrollIntoView({ block: "center", inline: "nearest" });
+  }
+
+  // the address of a page that was reached by sending a form keeps the way back too
+  function keepBack() {
+    const link = document.querySelector("[data-back]");
+    const url = new URL(location.href);
+    if (!link || url.searchParams.has("back")) return;
+    url.searchParams.set("back", link.getAttribute("href"));
+    history.replaceState(history.state, "", url);
+  }
+
   // dates: quick buttons fill the three boxes, and a whole date may be pasted into any of them
   function setDate(boxes, text) {
     const found = text.normalize("NFKC").match(/^\s*(\d{4})[-./년\s]*(\d{1,2})[-./월\s]*(\d{1,2})[.일]?\s*$/);
@@ -149,9 +208,15 @@
     else if ((hit = at("[data-toast-close]"))) hit.closest(".toast").remove();
     else if ((hit = at("[data-date]"))) setDate(hit.closest(".date-boxes"), hit.dataset.date);
     else if (at("[data-print]")) print();
+    if ((hit = at(LINKS))) carryBack(hit);
     all("details.menu[open]").forEach((menu) => {
       if (!menu.contains(event.target)) menu.open = false;
     });
+  });
+
+  document.addEventListener("auxclick", (event) => {
+    const link = event.target.closest(LINKS);
+    if (link) carryBack(link);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -175,6 +240,10 @@
         search.select();
       }
     }
+    if (gridKeys[event.code] && plain && !event.isComposing && !isTyping(event.target)) {
+      const free = root.dataset.shortcuts !== "off" && !document.querySelector("dialog[open]");
+      if (free && gridKeys[event.code]()) event.preventDefault();
+    }
   });
 
   document.addEventListener("focusin", (event) => {
@@ -191,5 +260,10 @@
   document.addEventListener("htmx:afterSettle", (event) => prepare(event.detail.elt));
   document.addEventListener("htmx:sendError", () => showToast("toast-offline"));
   document.addEventListener("htmx:responseError", () => showToast("toast-refused"));
-  document.addEventListener("DOMContentLoaded", () => prepare(document));
+  document.addEventListener("DOMContentLoaded", () => {
+    prepare(document);
+    comeBack();
+    keepBack();
+  });
+  addEventListener("hashchange", comeBack);
 })();

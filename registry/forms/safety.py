@@ -23,7 +23,7 @@ from registry.forms import DateBoxes, Day, PlainText, Reason, offer_days
 from safety import causality, codes, ctcae
 from safety.display import LABELS, language
 from safety.models import AdverseEvent, AEReview
-from safety.queue import CHANGED, NEW, REVIEWED, asked
+from safety.queue import CHANGED, NEW, ONGOING, REVIEWED, asked
 from safety.services import Facts, problems_of
 from sites.models import Site
 
@@ -268,6 +268,7 @@ class QueueFilter(forms.Form):
         ("new", gettext_lazy("New")),
         ("changed", gettext_lazy("Changed since review")),
         ("reviewed", gettext_lazy("Reviewed")),
+        ("ongoing", gettext_lazy("To follow up")),
         ("all", gettext_lazy("All")),
         ("void", gettext_lazy("Void")),
     )
@@ -298,6 +299,8 @@ class QueueFilter(forms.Form):
         condition = Q(voided_at__isnull=wanted["state"] != "void")
         if wanted["state"] == "needs":
             condition &= needs
+        elif wanted["state"] == "ongoing":
+            condition &= ONGOING
         elif wanted["state"] in (NEW, CHANGED, REVIEWED):
             condition &= Q(review_state=wanted["state"])
         if wanted["site"]:

@@ -48,6 +48,12 @@ def stamp(moment: dt.datetime | None, zone: str | None = None) -> str:
 
 
 @register.filter
+def clock(moment: dt.datetime, zone: str) -> str:
+    """14:03 +09:00: the time at a site, for what is true at this moment."""
+    return stamp(moment, zone)[11:16] + stamp(moment, zone)[19:]
+
+
+@register.filter
 def day(value: dt.date | None) -> str:
     return value.isoformat() if value else ""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef, Q, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
@@ -31,6 +32,7 @@ from registry.views.grids import (
     visit_rows,
 )
 from registry.views.steps import READ, acts, consents_shown, end_reason, step_shown
+from safety import queue
 from safety.models import AdverseEvent
 from sites.access import Request, find, rows, show
 from sites.models import AccessLog, Site
@@ -45,12 +47,45 @@ STATES: dict[str, Q] = {
     "ended": Q(voided_at=None, ended_on__isnull=False),
     "void": Q(voided_at__isnull=False),
 }
-NEEDS: dict[str, Any] = {
-    "overdue": work.overdue,
-    "due": work.due,
-    "forms": work.unfinished,
-    "queries": lambda sites: Query.objects.unresolved().filter(site__in=sites),
+# Who is meant by `need=`: a query set of the ids of participants.
+NEEDS: dict[str, Callable[[Request, list[Site]], Any]] = {
+    "me": lambda request, sites: _mine(request, sites),
+    "overdue": lambda _request, sites: _whose(work.overdue(sites)),
+    "due": lambda _request, sites: _whose(work.due(sites)),
+    "due_soon": lambda _request, sites: _whose(work.due_soon(sites)),
+    "forms": lambda _request, sites: _whose(work.unfinished(sites)),
+    "queries": lambda _request, sites: _whose(Query.objects.unresolved().filter(site__in=sites)),
+    "sign": lambda _request, sites: work.unsigned(sites).order_by().values("pk"),
+    "consent": lambda _request, sites: _asked_again(sites),
 }
+
+
+def _whose(found: QuerySet[Any]) -> QuerySet[Any]:
+    return found.order_by().values("participant_id")
+
+
+def _asked_again(sites: list[Site]) -> Any:
+    found = [each.participants.order_by().values("pk") for each in work.reconsent(sites)]
+    return found[0].union(*found[1:]) if found else Participant.objects.none().values("pk")
+
+
+def _mine(request: Request, sites: list[Site]) -> Any:
+    """Who has something that waits for whoever asks, by what they may do at each site."""
+    at = {
+        each: [site for site in sites if request.may(each, site.pk)]
+        for each in (Permission.ENTER, Permission.QUERY, Permission.REVIEW_EVENTS, Permission.SIGN)
+    }
+    ids = {each: [site.pk for site in places] for each, places in at.items()}
+    enters, asks = ids[Permission.ENTER], ids[Permission.QUERY]
+    entering = at[Permission.ENTER]
+    found = [_whose(Query.objects.waiting_for(answering=enters, asking=asks))]
+    if entering:
+        found += [_whose(each(entering)) for each in (work.overdue, work.due, work.unfinished)]
+    if ids[Permission.REVIEW_EVENTS]:
+        found += [_whose(queue.waiting(ids[Permission.REVIEW_EVENTS]))]
+    if at[Permission.SIGN]:
+        found += [work.unsigned(at[Permission.SIGN]).order_by().values("pk")]
+    return found[0].union(*found[1:]) if found[1:] else found[0]
 
 
 def participants(request: Request) -> HttpResponse:
@@ -64,8 +99,9 @@ def participants(request: Request) -> HttpResponse:
     chosen = _chosen(request)
     page = _page(request, chosen)
     people = list(page.object_list)
-    if chosen.number and len(people) == 1 and not form.is_bound:
-        return redirect("participant", request.study.code, people[0].pk)
+    hit = _hit(people, chosen.number) if chosen.number and not form.is_bound else None
+    if hit:
+        return redirect("participant", request.study.code, hit.pk)
     show(request, people)
     columns = visit_columns(people)
     context = {
@@ -77,11 +113,20 @@ def participants(request: Request) -> HttpResponse:
         "states": _state_choices(),
         "needs": _need_choices(),
         "sites": list(request.sites.values()),
+        "toggle": _toggled(request, chosen),
         "may_enter": request.may(Permission.ENTER),
         "may_find_chart": request.may(Permission.SEE_IDENTITY),
     }
     status = 422 if form.errors else 200
     return render(request, "participants/participants.html", context, status=status)
+
+
+def _hit(people: list[Participant], typed: str) -> Participant | None:
+    """The only one found, or the one whose number was typed whole."""
+    if len(people) == 1:
+        return people[0]
+    whole = [each for each in people if each.number == typed.upper()]
+    return whole[0] if len(whole) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -111,6 +156,17 @@ def _chosen(request: Request) -> _Chosen:
     )
 
 
+def _toggled(request: Request, chosen: _Chosen) -> str:
+    """This address with "only what needs me" turned on or off, on the first page."""
+    query = request.GET.copy()
+    query.pop("page", None)
+    if chosen.need == "me":
+        query.pop("need", None)
+    else:
+        query["need"] = "me"
+    return f"?{query.urlencode()}"
+
+
 def _state_choices() -> list[tuple[str, Any]]:
     return [
         ("screening", _("in screening")),
@@ -120,10 +176,14 @@ def _state_choices() -> list[tuple[str, Any]]:
 
 def _need_choices() -> list[tuple[str, str]]:
     return [
+        ("me", _("Something of mine")),
         ("overdue", _("Visit overdue")),
         ("due", _("Visit due")),
+        ("due_soon", _("Visit due within a week")),
         ("forms", _("Form not complete")),
         ("queries", _("Query not closed")),
+        ("sign", _("Signature")),
+        ("consent", _("New consent form")),
     ]
 
 
@@ -142,8 +202,7 @@ def _page(request: Request, chosen: _Chosen) -> Page[Participant]:
     if chosen.state:
         listed = listed.filter(STATES[chosen.state])
     if chosen.need:
-        open_work = NEEDS[chosen.need](chosen.sites).order_by()
-        listed = listed.filter(Exists(open_work.filter(participant=OuterRef("pk"))))
+        listed = listed.filter(pk__in=NEEDS[chosen.need](request, chosen.sites))
     if chosen.number:
         listed = listed.filter(_numbered(request, chosen.number))
     pages = _Pages(listed.annotate(site_locked=_locked()).order_by("-pk"), PER_PAGE)

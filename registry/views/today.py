@@ -11,6 +11,7 @@ from django.db.models import IntegerField, Model, QuerySet, Subquery, Value
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,7 @@ from registry.models import Participant, Visit
 from registry.services import protocol_of
 from registry.views.grids import words
 from safety import queue
+from safety.models import AdverseEvent
 from sites.access import Request, rows, show
 from sites.models import Site
 from sites.roles import Permission
@@ -61,13 +63,16 @@ def today(request: Request) -> HttpResponse:
     visits, people = _visits(request), _people(request)
     own = [_queries(request), _to_review(request), people.pop("sign")]
     if request.may(Permission.ENTER):
-        lists = [*visits, *own, _unfinished(request), *people.values()]
+        forms, events = _unfinished(request), _to_follow_up(request)
+        lists = [*visits, *own, forms, events, *people.values()]
     else:
         lists = [*own, *visits]
     context = {
         "lists": [each for each in lists if each.count],
         "may_enter": request.may(Permission.ENTER),
         "several": len(request.sites) > 1,
+        "zone": next(iter(request.sites.values())).timezone,
+        "now": timezone.now(),
     }
     return render(request, "today/today.html", context)
 
@@ -134,7 +139,7 @@ def _visits(request: Request) -> list[WorkList]:
     ):
         count, visits = firsts[name]
         lines = [_visit_line(request, visit, name, label) for visit in visits]
-        more = "" if name == "due_soon" else f"{_url(request, 'participants')}?need={name}"
+        more = f"{_url(request, 'participants')}?need={name}"
         lists.append(WorkList(name, title, "calendar", tone, count, lines, more))
     return lists
 
@@ -245,11 +250,25 @@ def _reconsent(
     lines = [
         _person_line(request, "consents", person, kind, person.consented_on) for person in people
     ]
-    return WorkList("reconsent", title, "consent", "warn", count, lines)
+    url = f"{_url(request, 'participants')}?need=consent"
+    return WorkList("reconsent", title, "consent", "warn", count, lines, url)
 
 
 def _to_review(request: Request) -> WorkList:
     found = queue.waiting([site.pk for site in _sites(request, Permission.REVIEW_EVENTS)])
+    title, url = _("Adverse events to review"), _url(request, "events")
+    return _events(request, "events", title, "danger", found, url)
+
+
+def _to_follow_up(request: Request) -> WorkList:
+    found = queue.ongoing([site.pk for site in _sites(request, Permission.ENTER)])
+    title, url = _("Adverse events to follow up"), f"{_url(request, 'events')}?state=ongoing"
+    return _events(request, "ongoing", title, "warn", found, url)
+
+
+def _events(
+    request: Request, name: str, title: str, tone: str, found: QuerySet[AdverseEvent], url: str
+) -> WorkList:
     count, listed = _first(request, found)
     lines = [
         Line(
@@ -262,8 +281,7 @@ def _to_review(request: Request) -> WorkList:
         )
         for event in listed
     ]
-    title, url = _("Adverse events to review"), _url(request, "events")
-    return WorkList("events", title, "ae", "danger", count, lines, url)
+    return WorkList(name, title, "ae", tone, count, lines, url)
 
 
 def _to_sign(request: Request, count: int, people: list[Participant]) -> WorkList:
@@ -271,4 +289,5 @@ def _to_sign(request: Request, count: int, people: list[Participant]) -> WorkLis
         _person_line(request, "sign", person, work.STATES[person.state], person.enrolled_on)
         for person in people
     ]
-    return WorkList("sign", _("Ready to be signed"), "sign", "sign", count, lines)
+    url = f"{_url(request, 'participants')}?need=sign"
+    return WorkList("sign", _("Ready to be signed"), "sign", "sign", count, lines, url)

@@ -82,6 +82,17 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="adverseevent",
             index=models.Index(
+                condition=models.Q(
+                    ("ended", ""), ("outcome__in", ["0", "2", "3"]), ("voided_at", None)
+                ),
+                fields=["site", "-serious", "onset", "id"],
+                include=("participant",),
+                name="event_ongoing",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="adverseevent",
+            index=models.Index(
                 condition=models.Q(("voided_at", None)),
                 fields=["site", "-serious", "-grade", "reported_at", "id"],
                 include=("participant", "aware_on", "seriousness"),
