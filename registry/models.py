@@ -373,6 +373,26 @@ class Visit(models.Model):
         ]
 
 
+class SavedView(models.Model):
+    """Filters of the list of participants under a name: one's own, or for all of the study.
+
+    It keeps an address, never whom it shows, and no number of a participant: each reader sees what
+    their own sites have.
+    """
+
+    study = models.ForeignKey(Study, models.PROTECT, related_name="saved_views")
+    user = models.ForeignKey(User, models.PROTECT, related_name="+")
+    name = models.CharField(_("name"), max_length=40)
+    query = models.CharField(max_length=200)
+    shared = models.BooleanField(_("for all of the study"), default=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["study", "user", "name"], name="view_name_once")
+        ]
+
+
 class JobQuerySet(models.QuerySet["Job"]):
     def lost(self) -> JobQuerySet:
         """Jobs to hand out (again): never started, or whose worker let its lease run out."""

@@ -33,6 +33,7 @@ from registry.views import (
     queries,
     queue,
     releases,
+    saved,
     screening,
     study,
     styleguide,
@@ -102,6 +103,13 @@ urlpatterns = [
         read=P.SEE_DATA,
         write=P.SEE_IDENTITY,
         name="participants",
+    ),
+    page(
+        "<slug:study>/participants/views/",
+        saved.saved_views,
+        read=P.SEE_DATA,
+        write=P.SEE_DATA,
+        name="saved_views",
     ),
     page(
         "<slug:study>/participants/new/",

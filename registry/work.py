@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.utils.translation import gettext_lazy as _
 
 from crf.models import Entry, Signature
@@ -45,6 +45,13 @@ STATES: dict[str, Any] = {
 def void_at(sites: Collection[int]) -> QuerySet[Participant, dict[str, int]]:
     """The ids of participants entered in error, whom every list leaves out."""
     return Participant.objects.void(sites).values("pk")
+
+
+class Number(Subquery):
+    """How many rows a list has, beside others in one statement."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS listed)"
+    output_field = IntegerField()
 
 
 # Visits -----------------------------------------------------------------------------------------

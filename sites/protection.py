@@ -30,6 +30,7 @@ EXEMPT = {
     "sites_securityevent": "append-only log itself; log-ins happen before any site is known",
     "registry_counter": "counts over the whole study: under RLS they would see one site only",
     "registry_job": "work and its progress, with its requester and times; names no participant",
+    "registry_savedview": "filters of a list under a name: an address that names no participant",
     "registry_personkey": "keyed digests without site, to warn of one person at two sites",
 }
 

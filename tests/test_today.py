@@ -8,13 +8,15 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from crf.models import Query
-from crf.services import ask_query
-from registry.models import Participant
+from crf.services import ask_query, save_entry
+from registry.models import Participant, SavedView
 from safety.models import AdverseEvent
 from sites.models import Site, User
 from tests import event_pages as shared
@@ -72,8 +74,8 @@ def test_an_event_is_followed_up_until_it_has_ended(
     person: Participant,
     make: Callable[..., AdverseEvent],
 ) -> None:
-    make(person, outcome="1")
-    still = make(person, outcome="3")
+    make(person, outcome="1", ended="")
+    still = make(person, outcome="3", ended="")
     found = lists(page.get(at("today")))["ongoing"]
     assert [line.url for line in found.lines] == [at("event", still.pk)]
     rows = page.get(found.more_url).context["rows"]
@@ -131,6 +133,85 @@ def test_a_number_typed_whole_opens_the_participant(
     assert len(part.context["rows"]) == 2
 
 
+# Saved views -------------------------------------------------------------------------------------
+
+
+def saved(page: Client, filters: str, **told: str) -> Any:
+    return page.post(f"{at('saved_views')}?{filters}", {"do": "save", **told})
+
+
+def tabs(page: Client) -> list[tuple[str, int]]:
+    found = page.get(at("participants")).context["views"]
+    return [(each["label"], each["count"]) for each in found]
+
+
+def test_a_view_is_saved_under_a_name_and_counted(
+    page: Client, participant: Any, jss: Site
+) -> None:
+    participant(jss, stage="enrolled", days_ago=40)
+    participant(jss, stage="consented")
+    filters = "need=overdue&state=enrolled&q=JSS-001&page=3"
+    assert saved(page, filters, name="늦은 방문").status_code == 302
+    assert tabs(page) == [("늦은 방문", 1)]
+    view = SavedView.objects.get()
+    assert (view.query, view.shared) == ("state=enrolled&need=overdue", False)  # and no number
+    shown = page.get(f"{at('participants')}?{view.query}").context["views"]
+    assert shown[0]["current"]
+
+
+def test_a_view_of_everything_or_without_a_name_is_refused(page: Client) -> None:
+    assert saved(page, "", name="전부").status_code == 422
+    assert saved(page, "need=me", name=" ").status_code == 422
+    assert not SavedView.objects.exists()
+
+
+def test_a_view_is_mine_or_the_studys_and_each_counts_what_they_see(
+    page: Client,
+    as_: Callable[..., Client],
+    investigator: User,
+    coordinator2: User,
+    participant: Any,
+    jss: Site,
+) -> None:
+    participant(jss, days_ago=40)
+    saved(page, "state=enrolled", name="모두의", shared="on")
+    saved(page, "state=ended", name="내 것")
+    assert tabs(page) == [("내 것", 0), ("모두의", 1)]
+    assert tabs(as_(investigator)) == [("모두의", 1)]
+    assert [name for name, _count in tabs(as_(coordinator2))] == ["모두의"]
+
+
+def test_only_its_owner_renames_and_deletes_a_view(
+    page: Client, as_: Callable[..., Client], investigator: User
+) -> None:
+    saved(page, "need=me", name="one", shared="on")
+    saved(page, "need=due", name="two")
+    one = str(SavedView.objects.get(name="one").pk)
+    other = as_(investigator)
+    for told in ({"do": "rename", "name": "x"}, {"do": "delete"}):
+        assert other.post(at("saved_views"), {**told, "view": one}).status_code in (200, 409, 422)
+    assert set(SavedView.objects.values_list("name", flat=True)) == {"one", "two"}
+    taken = page.post(at("saved_views"), {"do": "rename", "view": one, "name": "two"})
+    assert taken.status_code == 422
+    page.post(at("saved_views"), {"do": "rename", "view": one, "name": "하나"})
+    view = SavedView.objects.get(pk=one)
+    assert (view.name, view.shared) == ("하나", False)
+    page.post(at("saved_views"), {"do": "delete", "view": one})
+    assert [view.name for view in SavedView.objects.all()] == ["two"]
+
+
+def test_views_cost_one_statement_however_many(page: Client, participant: Any, jss: Site) -> None:
+    participant(jss, days_ago=40)
+    counts = []
+    for name in "abc":
+        saved(page, "need=me", name=name)
+        page.get(at("participants"))
+        with CaptureQueriesContext(connection) as captured:
+            page.get(at("participants"))
+        counts.append(len(captured))
+    assert len(set(counts)) == 1
+
+
 # The way back ------------------------------------------------------------------------------------
 
 
@@ -183,12 +264,16 @@ def test_without_a_script_the_page_before_says_where(
 
 
 @pytest.fixture
-def desk(fresh_database: Any, participant: Any, jss: Site, monitor: User) -> Participant:
+def desk(
+    fresh_database: Any, participant: Any, jss: Site, coordinator: User, monitor: User
+) -> Participant:
     """Two late participants, the second with a query."""
     participant(jss, days_ago=40)
     second: Participant = participant(jss, days_ago=30)
     with seeing(jss):
-        entry = second.entries.filter(visit__code="w0").first()
+        entry = second.entries.get(visit__code="w0", instrument="nrs")
+        save_entry(entry=entry, changes={"pain": 7}, by=actor(coordinator, jss))
+        entry.refresh_from_db()
         ask_query(entry=entry, item="", text="확인?", by=actor(monitor, jss))
         assert Query.objects.count() == 1
     return second

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from django.core.paginator import Page, Paginator
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Exists, OuterRef, Subquery, Sum
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import cached_property
@@ -15,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from crf.definitions import definition_of
 from crf.instrument import DateItem
-from crf.models import Entry, Lock, Query
+from crf.models import Entry, Lock
 from crf.services import signatures_of
 from crf.workflow import Around
 from registry import identity, work
@@ -24,6 +22,7 @@ from registry.forms.participants import ChartForm
 from registry.models import Allocation, Counter, Identity, Participant, Visit
 from registry.services import approved_at, protocol_of
 from registry.services.participants import person_of
+from registry.views.filters import Chosen, chosen_of, listed_of, need_choices, state_choices
 from registry.views.grids import (
     form_grid,
     form_title,
@@ -31,8 +30,8 @@ from registry.views.grids import (
     visit_columns,
     visit_rows,
 )
+from registry.views.saved import tabs_of
 from registry.views.steps import READ, acts, consents_shown, end_reason, step_shown
-from safety import queue
 from safety.models import AdverseEvent
 from sites.access import Request, find, rows, show
 from sites.models import AccessLog, Site
@@ -40,52 +39,6 @@ from sites.roles import Permission
 
 PER_PAGE = 50
 SHOWN_TO = (Permission.ENTER, Permission.SIGN, Permission.SEE_ARM)
-STATES: dict[str, Q] = {
-    "screening": Q(voided_at=None, failed_criteria__isnull=True, enrolled_at=None),
-    "failed": Q(voided_at=None, failed_criteria__isnull=False),
-    "enrolled": Q(voided_at=None, enrolled_at__isnull=False, ended_on=None),
-    "ended": Q(voided_at=None, ended_on__isnull=False),
-    "void": Q(voided_at__isnull=False),
-}
-# Who is meant by `need=`: a query set of the ids of participants.
-NEEDS: dict[str, Callable[[Request, list[Site]], Any]] = {
-    "me": lambda request, sites: _mine(request, sites),
-    "overdue": lambda _request, sites: _whose(work.overdue(sites)),
-    "due": lambda _request, sites: _whose(work.due(sites)),
-    "due_soon": lambda _request, sites: _whose(work.due_soon(sites)),
-    "forms": lambda _request, sites: _whose(work.unfinished(sites)),
-    "queries": lambda _request, sites: _whose(Query.objects.unresolved().filter(site__in=sites)),
-    "sign": lambda _request, sites: work.unsigned(sites).order_by().values("pk"),
-    "consent": lambda _request, sites: _asked_again(sites),
-}
-
-
-def _whose(found: QuerySet[Any]) -> QuerySet[Any]:
-    return found.order_by().values("participant_id")
-
-
-def _asked_again(sites: list[Site]) -> Any:
-    found = [each.participants.order_by().values("pk") for each in work.reconsent(sites)]
-    return found[0].union(*found[1:]) if found else Participant.objects.none().values("pk")
-
-
-def _mine(request: Request, sites: list[Site]) -> Any:
-    """Who has something that waits for whoever asks, by what they may do at each site."""
-    at = {
-        each: [site for site in sites if request.may(each, site.pk)]
-        for each in (Permission.ENTER, Permission.QUERY, Permission.REVIEW_EVENTS, Permission.SIGN)
-    }
-    ids = {each: [site.pk for site in places] for each, places in at.items()}
-    enters, asks = ids[Permission.ENTER], ids[Permission.QUERY]
-    entering = at[Permission.ENTER]
-    found = [_whose(Query.objects.waiting_for(answering=enters, asking=asks))]
-    if entering:
-        found += [_whose(each(entering)) for each in (work.overdue, work.due, work.unfinished)]
-    if ids[Permission.REVIEW_EVENTS]:
-        found += [_whose(queue.waiting(ids[Permission.REVIEW_EVENTS]))]
-    if at[Permission.SIGN]:
-        found += [work.unsigned(at[Permission.SIGN]).order_by().values("pk")]
-    return found[0].union(*found[1:]) if found[1:] else found[0]
 
 
 def participants(request: Request) -> HttpResponse:
@@ -96,7 +49,7 @@ def participants(request: Request) -> HttpResponse:
         if found:
             return redirect("participant", request.study.code, found.participant_id)
         form.add_error("chart_number", _("No participant of your hospital has this chart number."))
-    chosen = _chosen(request)
+    chosen = chosen_of(request, request.GET)
     page = _page(request, chosen)
     people = list(page.object_list)
     hit = _hit(people, chosen.number) if chosen.number and not form.is_bound else None
@@ -110,9 +63,10 @@ def participants(request: Request) -> HttpResponse:
         "columns": columns,
         "rows": visit_rows(request, people, columns),
         "chosen": chosen,
-        "states": _state_choices(),
-        "needs": _need_choices(),
+        "states": state_choices(),
+        "needs": need_choices(),
         "sites": list(request.sites.values()),
+        "views": tabs_of(request, chosen),
         "toggle": _toggled(request, chosen),
         "may_enter": request.may(Permission.ENTER),
         "may_find_chart": request.may(Permission.SEE_IDENTITY),
@@ -129,34 +83,7 @@ def _hit(people: list[Participant], typed: str) -> Participant | None:
     return whole[0] if len(whole) == 1 else None
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    """The filters of the address; what is unknown, or not theirs, counts as not chosen."""
-
-    sites: list[Site]
-    site: str
-    state: str
-    need: str
-    number: str
-
-    @property
-    def whole(self) -> bool:
-        return not (self.state or self.need or self.number)
-
-
-def _chosen(request: Request) -> _Chosen:
-    asked = request.GET
-    here = [site for site in request.sites.values() if site.code == asked.get("site")]
-    return _Chosen(
-        sites=here or list(request.sites.values()),
-        site=here[0].code if here else "",
-        state=asked.get("state", "") if asked.get("state") in STATES else "",
-        need=asked.get("need", "") if asked.get("need") in NEEDS else "",
-        number=identity.normal(asked.get("q", ""))[:60],
-    )
-
-
-def _toggled(request: Request, chosen: _Chosen) -> str:
+def _toggled(request: Request, chosen: Chosen) -> str:
     """This address with "only what needs me" turned on or off, on the first page."""
     query = request.GET.copy()
     query.pop("page", None)
@@ -165,26 +92,6 @@ def _toggled(request: Request, chosen: _Chosen) -> str:
     else:
         query["need"] = "me"
     return f"?{query.urlencode()}"
-
-
-def _state_choices() -> list[tuple[str, Any]]:
-    return [
-        ("screening", _("in screening")),
-        *((code, work.STATES[code]) for code in ("failed", "enrolled", "ended", "void")),
-    ]
-
-
-def _need_choices() -> list[tuple[str, str]]:
-    return [
-        ("me", _("Something of mine")),
-        ("overdue", _("Visit overdue")),
-        ("due", _("Visit due")),
-        ("due_soon", _("Visit due within a week")),
-        ("forms", _("Form not complete")),
-        ("queries", _("Query not closed")),
-        ("sign", _("Signature")),
-        ("consent", _("New consent form")),
-    ]
 
 
 class _Pages(Paginator):  # type: ignore[type-arg]
@@ -197,14 +104,8 @@ class _Pages(Paginator):  # type: ignore[type-arg]
         return super().count if self.known is None else self.known
 
 
-def _page(request: Request, chosen: _Chosen) -> Page[Participant]:
-    listed = rows(request, Participant).filter(site__in=chosen.sites)
-    if chosen.state:
-        listed = listed.filter(STATES[chosen.state])
-    if chosen.need:
-        listed = listed.filter(pk__in=NEEDS[chosen.need](request, chosen.sites))
-    if chosen.number:
-        listed = listed.filter(_numbered(request, chosen.number))
+def _page(request: Request, chosen: Chosen) -> Page[Participant]:
+    listed = listed_of(request, chosen)
     pages = _Pages(listed.annotate(site_locked=_locked()).order_by("-pk"), PER_PAGE)
     pages.known = _recorded(chosen.sites) if chosen.whole else None
     return pages.get_page(request.GET.get("page"))
@@ -217,20 +118,6 @@ def _locked() -> Exists:
 def _recorded(sites: list[Site]) -> int:
     used = Counter.objects.filter(site__in=sites, name="screening").aggregate(n=Sum("used"))["n"]
     return used or 0
-
-
-def _numbered(request: Request, typed: str) -> Q:
-    """A number, its beginning, or its digits alone: ranges and equality, which an index serves."""
-    text, found = typed.upper(), Q()
-    for field in ("subject_number", "screening_number"):
-        found |= Q(**{f"{field}__gte": text, f"{field}__lt": text + "\U0010ffff"})
-    if typed.isdecimal():
-        numbering = protocol_of(request.study.versions.latest("number")).numbering
-        for site in request.sites.values():
-            found |= Q(
-                site=site, subject_number=numbering.subject.format(site=site.code, n=int(typed))
-            )
-    return found
 
 
 def _by_chart(request: Request, chart_number: str) -> Identity | None:

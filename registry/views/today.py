@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import IntegerField, Model, QuerySet, Subquery, Value
+from django.db.models import Model, QuerySet, Value
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -85,13 +85,6 @@ def _url(request: Request, name: str, *keys: Any) -> str:
     return reverse(name, args=[request.study.code, *keys])
 
 
-class _Number(Subquery):
-    """How many a list has; read in the index alone, where the list itself is one."""
-
-    template = "(SELECT count(*) FROM (%(subquery)s) AS listed)"
-    output_field = IntegerField()
-
-
 def _first(
     request: Request, found: QuerySet[Any], related: Sequence[str] = ("participant",)
 ) -> tuple[int, list[Any]]:
@@ -110,7 +103,7 @@ def _firsts(
         found.model._default_manager.filter(pk__in=found.values("pk")[:LISTED])
         .select_related(*related)
         .defer(*HEAVY.get(found.model, ()))
-        .annotate(among=Value(name), there_are=_Number(found.order_by().values("pk")))
+        .annotate(among=Value(name), there_are=work.Number(found.order_by().values("pk")))
         .order_by(*found.query.order_by)[:LISTED]
         for name, found in lists.items()
     ]
