@@ -73,7 +73,7 @@ ALTER TABLE crf_entry ENABLE TRIGGER edc_digest;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crf", "0003_protect"),
+        ("crf", "0004_imports"),
         ("registry", "0003_open_work"),
         ("safety", "0002_protect"),
     ]
