@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0003_open_work"),
+        ("registry", "0004_open_work"),
         ("sites", "0002_protect"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

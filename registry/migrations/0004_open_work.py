@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0002_protect")]
+    dependencies = [("registry", "0003_reminders_agreed")]
 
     operations = [
         migrations.RemoveIndex(model_name="visit", name="visit_open_work"),

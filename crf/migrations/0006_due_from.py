@@ -73,8 +73,8 @@ ALTER TABLE crf_entry ENABLE TRIGGER edc_digest;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crf", "0004_imports"),
-        ("registry", "0003_open_work"),
+        ("crf", "0005_handovers"),
+        ("registry", "0004_open_work"),
         ("safety", "0002_protect"),
     ]
 
