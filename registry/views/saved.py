@@ -14,7 +14,13 @@ from registry.forms import put
 from registry.forms.saved import ViewForm
 from registry.models import SavedView
 from registry.services.saved import delete_view, rename_view, save_view
-from registry.views.filters import Chosen, chosen_of, listed_of
+from registry.views.filters import (
+    Chosen,
+    chosen_of,
+    listed_of,
+    need_choices,
+    state_choices,
+)
 from registry.work import Number
 from sites.access import Refused, Request
 from sites.models import Study
@@ -68,10 +74,20 @@ def saved_views(request: Request) -> HttpResponse:
     context = {
         "form": form,
         "query": chosen.query,
+        "filters": _in_words(chosen),
         "views": _visible(request),
         "list_url": reverse("participants", args=[request.study.code]),
     }
     return render(request, "participants/views.html", context, status=422 if form.errors else 200)
+
+
+def _in_words(chosen: Chosen) -> list[str]:
+    """What a view would show, as the list says it."""
+    states, needs = dict(state_choices()), dict(need_choices())
+    sites = [chosen.sites[0].short] if chosen.site else []
+    return [
+        str(each) for each in (*sites, states.get(chosen.state), needs.get(chosen.need)) if each
+    ]
 
 
 def _done(request: Request, act: str, form: ViewForm) -> bool:
