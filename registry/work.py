@@ -42,7 +42,7 @@ STATES: dict[str, Any] = {
 }
 
 
-def void_at(sites: Collection[int]) -> QuerySet[Participant, dict[str, int]]:
+def void_at(sites: Collection[int]) -> QuerySet[Participant, Any]:
     """The ids of participants entered in error, whom every list leaves out."""
     return Participant.objects.void(sites).values("pk")
 

@@ -9,6 +9,7 @@ take and give query sets, so that pages, exports and counts share them.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.db.models import (
     Case,
@@ -65,7 +66,7 @@ def of_valid_participants(events: Events, sites: Collection[int]) -> Events:
     return events.exclude(participant_id__in=_void(sites))
 
 
-def _void(sites: Collection[int]) -> QuerySet[Participant, dict[str, int]]:
+def _void(sites: Collection[int]) -> QuerySet[Participant, Any]:
     return Participant.objects.void(sites).values("pk")
 
 

@@ -78,7 +78,9 @@ def queries(request: Request) -> HttpResponse:
     mine = whose_turn(answering, asking)
     condition = chosen.condition(mine)
     found = rows(request, Query).exclude(participant_id__in=void_at(list(request.sites)))
-    numbers = found.unresolved().aggregate(mine=Count("pk", filter=mine), unresolved=Count("pk"))
+    numbers = found.exclude(state=Query.State.CLOSED).aggregate(
+        mine=Count("pk", filter=mine), unresolved=Count("pk")
+    )
     # The page is found by ids, where it can be in the index of open work; only they are read.
     paginator = Paginator(
         found.filter(condition).order_by("opened_at", "pk").values("pk"), PER_PAGE
@@ -86,7 +88,7 @@ def queries(request: Request) -> HttpResponse:
     state = chosen.cleaned_data.get("state", "")
     if state in numbers and not chosen.narrowed:
         paginator.__dict__["count"] = numbers[state]
-    page = paginator.get_page(request.GET.get("page"))
+    page: Any = paginator.get_page(request.GET.get("page"))
     listed = rows(request, Query).filter(pk__in=page.object_list).order_by("opened_at", "pk")
     page.object_list = list(threads(listed))
     show(request, page.object_list)

@@ -64,7 +64,8 @@ def events(request: Request) -> HttpResponse:
     if chosen.cleaned_data.get("state") == "needs" and not chosen.narrowed:
         paginator.__dict__["count"] = numbers["needs"]  # counted above, with the others
     page = paginator.get_page(request.GET.get("page"))
-    listed = with_state(found.filter(pk__in=page.object_list).select_related("participant"))
+    ids: Any = page.object_list
+    listed = with_state(found.filter(pk__in=ids).select_related("participant"))
     shown = list(in_order(listed))
     show(request, shown)
     context = {

@@ -42,11 +42,11 @@ def tabs_of(request: Request, chosen: Chosen) -> list[dict[str, Any]]:
     if not views:
         return []
     asked = [chosen_of(request, QueryDict(view.query)) for view in views]
-    lists = {
+    lists: dict[str, Any] = {
         f"n{n}": Number(listed_of(request, each).order_by().values("pk"))
         for n, each in enumerate(asked)
     }
-    numbers = Study.objects.filter(pk=request.study.pk).values(**lists).get()
+    numbers: dict[str, Any] = Study.objects.filter(pk=request.study.pk).values(**lists).get()  # type: ignore[assignment]
     return [
         {
             "label": view.name,
