@@ -58,7 +58,7 @@ ALTER TABLE safety_adverseevent ENABLE TRIGGER edc_digest;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("safety", "0002_protect"), ("crf", "0006_due_from")]
+    dependencies = [("safety", "0002_protect"), ("crf", "0007_due_from")]
 
     operations = [
         migrations.AddField(

@@ -73,7 +73,7 @@ ALTER TABLE crf_entry ENABLE TRIGGER edc_digest;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crf", "0005_handovers"),
+        ("crf", "0006_remarks"),
         ("registry", "0004_open_work"),
         ("safety", "0002_protect"),
     ]
