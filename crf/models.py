@@ -329,6 +329,43 @@ class QueryMessage(models.Model):
         ordering = ["at", "id"]
 
 
+class SecondLook(models.Model):
+    """A completed form that is entered once more without seeing the first answers, and compared.
+
+    It waits from completion on (a row, not a computed list), is looked at, and is settled when each
+    difference was decided; without a difference both happen at once.
+    """
+
+    site = models.ForeignKey(Site, models.PROTECT, related_name="second_looks")
+    participant = models.ForeignKey(Participant, models.PROTECT, related_name="second_looks")
+    entry = models.OneToOneField(Entry, models.PROTECT, related_name="second_look")
+    answers = models.JSONField(default=dict)  # as in `Entry`, of the second hand
+    meta = models.JSONField(default=dict)
+    looked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    looked_at = models.DateTimeField(null=True, blank=True)
+    compared = models.PositiveSmallIntegerField(default=0)  # answers that either hand gave
+    differing = models.PositiveSmallIntegerField(default=0)
+    decisions = models.JSONField(default=list)  # [{item, first, second, kept, reason}]
+    settled_at = models.DateTimeField(null=True, blank=True)
+    history = history()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(looked_at=None, looked_by=None)
+                | Q(looked_at__isnull=False, looked_by__isnull=False),
+                name="second_look_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=Q(settled_at=None) | Q(looked_at__isnull=False),
+                name="second_look_settled_after_looking",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["site"], condition=Q(settled_at=None), name="second_look_open")
+        ]
+
+
 class Verification(models.Model):
     """A monitor compared an entry with its source; stale when the digest differs."""
 

@@ -253,6 +253,15 @@ class Sharing(Part):
     provides: tuple[Named, ...] = Field(min_length=1)
 
 
+class SecondLook(Part):
+    """Which completed forms somebody enters once more, blind: a share of all, in percent, drawn by
+    chance, and, where `primary` is set, always those of the primary endpoint.
+    """
+
+    share: int = Field(ge=0, le=100)
+    primary: bool = False
+
+
 class Protocol(Part):
     code: Slug
     version: Version
@@ -277,6 +286,7 @@ class Protocol(Part):
     endpoints: tuple[Endpoint, ...] = Field(min_length=1)
     safety: Safety
     sharing: Sharing | None = None
+    second_look: SecondLook | None = None
 
     def site(self, code: str) -> SiteDefinition:
         return _one(self.sites, code)
@@ -298,6 +308,11 @@ class Protocol(Part):
 
     def endpoint(self, code: str) -> Endpoint:
         return _one(self.endpoints, code)
+
+    @cached_property
+    def primary(self) -> Endpoint:
+        """The primary endpoint: there is exactly one."""
+        return next(each for each in self.endpoints if each.primary)
 
     @cached_property
     def instruments(self) -> tuple[str, ...]:
