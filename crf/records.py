@@ -31,6 +31,7 @@ NAMES: Mapping[str, Any] = {
     "crf.Handover": gettext_lazy("Answers by the participant"),
     "crf.Reminder": gettext_lazy("Reminder"),
     "crf.Query": gettext_lazy("Query"),
+    "crf.SecondLook": gettext_lazy("Second look"),
     "crf.Verification": gettext_lazy("Verification"),
     "crf.Signature": gettext_lazy("Signature"),
     "safety.AdverseEvent": gettext_lazy("Adverse event"),

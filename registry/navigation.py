@@ -28,6 +28,7 @@ MENU = (
     ("today", _("Today"), "today", P.SEE_DATA),
     ("participants", _("Participants"), "grid", P.SEE_DATA),
     ("queries", _("Queries"), "query", P.SEE_DATA),
+    ("second_looks", _("Second look"), "eye", P.SEE_DATA),
     ("events", _("Adverse events"), "ae", P.SEE_DATA),
     ("screening_log", _("Screening log"), "consent", P.SEE_DATA),
     ("imports", _("Import"), "history", P.SEE_DATA),

@@ -27,6 +27,7 @@ from registry.views import (
     imports,
     leaving,
     locking,
+    looks,
     participants,
     patient,
     people,
@@ -367,6 +368,22 @@ urlpatterns = [
         read=P.ENTER,
         write=P.ENTER,
         name="item_remark",
+    ),
+    # Second looks
+    page("<slug:study>/second-looks/", looks.second_looks, read=P.SEE_DATA, name="second_looks"),
+    page(
+        "<slug:study>/second-looks/<int:pk>/",
+        looks.second_look,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="second_look",
+    ),
+    page(
+        "<slug:study>/second-looks/<int:pk>/save/",
+        looks.second_look_save,
+        read=P.ENTER,
+        write=P.ENTER,
+        name="second_look_save",
     ),
     # Adverse events
     page("<slug:study>/events/", queue.events, read=P.SEE_DATA, name="events"),

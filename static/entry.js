@@ -1008,6 +1008,9 @@
     if (dirty.size || editing.size || held.size || sending || conflicts.size) event.preventDefault();
   });
 
+  // A second hand sees nothing of the first.
+  if ("blind" in form.dataset) all("[data-history], [data-about-item]").forEach((link) => link.remove());
+
   // --- start ------------------------------------------------------------------------------------------
 
   all("[data-item]").forEach((box) => {

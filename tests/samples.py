@@ -23,6 +23,7 @@ from crf.models import (
     Query,
     QueryMessage,
     Reminder,
+    SecondLook,
     Signature,
     Verification,
 )
@@ -142,6 +143,7 @@ def rows(site: Site, user: User) -> dict[str, models.Model]:
         ),
         Operation.objects.create(site=site, user=user, op=uuid.uuid4(), entry=entry, answer={}),
         QueryMessage.objects.create(site=site, query=query, act="ask", text="Is it so?", by=user),
+        SecondLook.objects.create(**by_participant, entry=entry),
         Verification.objects.create(site=site, entry=entry, digest=entry.digest, verified_by=user),
         Import.objects.create(
             site=site,

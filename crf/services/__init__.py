@@ -13,6 +13,7 @@ from crf.services.entries import (
     void_entry,
 )
 from crf.services.locking import Blocker, blocker_counts, blockers, is_locked, lock, unlock
+from crf.services.looks import finish_look, save_look, settle_look
 from crf.services.queries import answer_query, ask_query, close_query, remark, reopen_query
 from crf.services.review import (
     sign,
@@ -38,6 +39,7 @@ __all__ = [
     "copy_last",
     "day_of",
     "entry_facts",
+    "finish_look",
     "is_locked",
     "last_of",
     "lock",
@@ -45,6 +47,8 @@ __all__ = [
     "remark",
     "reopen_query",
     "save_entry",
+    "save_look",
+    "settle_look",
     "sign",
     "signature_digest",
     "signature_state",

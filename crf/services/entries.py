@@ -24,7 +24,7 @@ from django.utils.translation import ngettext
 from crf import codelists
 from crf.definitions import definition_of
 from crf.instrument import CodeItem, Instrument, Judgement, judge
-from crf.models import Entry, Operation
+from crf.models import Entry, Operation, SecondLook
 from crf.scoring import SCORES, compute
 from crf.services.held import Known, hold, known
 from crf.services.queries import close_for_void, current_queries, settle_checks
@@ -33,6 +33,7 @@ from crf.values import Invalid, parse, refuse_resident_number
 from crf.workflow import Act, State, refusal, state_of
 from registry.identity import has_resident_number
 from registry.models import Participant, Visit
+from registry.protocol import Protocol
 from registry.services import version_at
 from registry.services.schedule import facts_of
 from sites.access import Refused
@@ -481,7 +482,30 @@ def complete(*, entry: Entry, by: Actor) -> Entry:
             )
         entry.completed_at, entry.completed_by_id = timezone.now(), by.user_id
         entry.save(update_fields=["completed_at", "completed_by"])
+        await_look(entry)
     return entry
+
+
+def drawn(entry: Entry, protocol: Protocol) -> bool:
+    """Whether the protocol wants this form entered once more by a second hand.
+
+    A share is drawn by a digest of the form's number, so that nobody chooses.
+    """
+    wanted = protocol.second_look
+    if wanted is None or entry.visit is None:
+        return False
+    endpoint = protocol.primary
+    if wanted.primary and entry.instrument == endpoint.instrument:
+        return entry.visit.code in (endpoint.from_visit, endpoint.to_visit)
+    number = int(hashlib.sha256(f"second look {entry.pk}".encode()).hexdigest(), 16)
+    return number % 100 < wanted.share
+
+
+def await_look(entry: Entry) -> None:
+    """Put a form that was just completed on the list, if it is drawn. The caller is `acting`."""
+    if drawn(entry, definition_of(entry.version_id).protocol):
+        about = {"site_id": entry.site_id, "participant_id": entry.participant_id}
+        SecondLook.objects.get_or_create(entry=entry, defaults=about)
 
 
 def void_entry(*, entry: Entry, reason: str, by: Actor) -> Entry:

@@ -1,7 +1,6 @@
 """The second look: a sample of completed forms is entered once more, blind, and compared.
 
-Which forms is the protocol's to say. A share is drawn by a digest of the form's number, so that
-nobody chooses and the same form is drawn on every machine; those of the primary endpoint always.
+Which forms wait for it is drawn when they are completed (`crf.services.entries.drawn`).
 Whoever entered a form may look again only after a day has passed, since small sites have one
 coordinator and a value is forgotten overnight; anybody else may at once. What the second hand
 types stays apart until it is finished: only then are both sides shown, and each difference is
@@ -11,7 +10,6 @@ decided, with a reason where the first was wrong.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,31 +21,11 @@ from crf.instrument import Instrument
 from crf.models import Entry, SecondLook
 from crf.services.entries import Saved, missing_reasons, preview_entry, save_entry, unanswered
 from crf.services.words import words
-from registry.protocol import Protocol
 from sites.access import Refused
 from sites.audit import Actor, acting
 
 FORGOTTEN = dt.timedelta(days=1)
 FIRST, SECOND = "first", "second"
-
-
-def drawn(entry: Entry, protocol: Protocol) -> bool:
-    """Whether the protocol wants this form entered once more."""
-    wanted = protocol.second_look
-    if wanted is None or entry.visit is None:
-        return False
-    endpoint = protocol.primary
-    if wanted.primary and entry.instrument == endpoint.instrument:
-        return entry.visit.code in (endpoint.from_visit, endpoint.to_visit)
-    number = int(hashlib.sha256(f"second look {entry.pk}".encode()).hexdigest(), 16)
-    return number % 100 < wanted.share
-
-
-def await_look(entry: Entry) -> None:
-    """Put a form that was just completed on the list, if it is drawn. The caller is `acting`."""
-    if drawn(entry, definition_of(entry.version_id).protocol):
-        about = {"site_id": entry.site_id, "participant_id": entry.participant_id}
-        SecondLook.objects.get_or_create(entry=entry, defaults=about)
 
 
 def why_not(look: SecondLook, user_id: int | None) -> str:
@@ -69,7 +47,7 @@ def blank(look: SecondLook) -> Entry:
     Never stored. It has no key, so that neither queries nor what was said before are found for it.
     """
     entry = look.entry
-    blind = Entry(
+    return Entry(
         site=entry.site,
         participant=entry.participant,
         visit=entry.visit,
@@ -80,7 +58,6 @@ def blank(look: SecondLook) -> Entry:
         meta=dict(look.meta),
         started_at=timezone.now(),
     )
-    return blind
 
 
 def save_look(
@@ -187,9 +164,8 @@ def _instrument(look: SecondLook) -> Instrument:
 
 def _held(look: SecondLook) -> SecondLook:
     """The row as it is now, locked: of two who act at once the second is told."""
-    held = (
+    return (
         SecondLook.objects.select_for_update(of=("self",))
         .select_related("entry__site", "entry__visit", "entry__participant__site")
         .get(pk=look.pk)
     )
-    return held

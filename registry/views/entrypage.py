@@ -181,7 +181,7 @@ def entry_page(
     closed = _why_closed(request, record)
     for each in form.fields:
         _link(request, record.pk, each["code"], each["notes"])
-    errors = _summary(form, refused) if typed or refused else []
+    errors = summary(form, refused) if typed or refused else []
     forms = siblings(record)
     newest = definition_of(record.participant.version_id).instruments
     titles = {**newest, **definition_of(record.version_id).instruments}
@@ -248,7 +248,7 @@ def entry_page(
                 "here": here,
                 "digits": "" if request.COOKIES.get("digits") == "off" else " checked",
                 "rest_hidden": " hidden" if context["completed"] else "",
-                "quick": render_to_string("entries/_quick.html", {"quick": _quick(record)}),
+                "quick": render_to_string("entries/_quick.html", {"quick": quick_days(record)}),
             },
         )
     name = "entries/read.html" if closed else "entries/entry.html"
@@ -284,7 +284,7 @@ def _copying(record: Entry, lang: str) -> dict[str, Any] | None:
     return {"waiting": 0, "last": last, "day": day_of(last), "said": said[:SAID]}
 
 
-def _quick(record: Entry) -> list[dict[str, str]]:
+def quick_days(record: Entry) -> list[dict[str, str]]:
     """Buttons beside every date: the site's today, yesterday, the day of the visit."""
     today = record.site.today()
     days = [(_("Today"), today), (_("Yesterday"), today - dt.timedelta(days=1))]
@@ -293,7 +293,7 @@ def _quick(record: Entry) -> list[dict[str, str]]:
     return [{"label": label, "value": day.isoformat()} for label, day in days]
 
 
-def _summary(form: Form, refused: str) -> list[dict[str, str]]:
+def summary(form: Form, refused: str) -> list[dict[str, str]]:
     """The errors of a page in the order of the form, each with the way to its question."""
     errors = [{"href": "", "text": refused}] if refused else []
     for each in form.fields:
