@@ -38,6 +38,11 @@ NAMES: Mapping[str, Any] = {
     "safety.AEReview": gettext_lazy("Review of an adverse event"),
 }
 FIELDS: Mapping[str, Any] = {
+    "looked_by": gettext_lazy("Looked at by"),
+    "looked_at": gettext_lazy("Looked at"),
+    "compared": gettext_lazy("Answers that both hands gave"),
+    "differing": gettext_lazy("Answers that differ"),
+    "settled_at": gettext_lazy("Differences decided"),
     "version": gettext_lazy("Protocol version"),
     "screening_number": gettext_lazy("Screening number"),
     "subject_number": gettext_lazy("Subject number"),
@@ -69,7 +74,7 @@ TECHNICAL = {
     *("id", "site", "participant", "entry", "digest", "chart_digest", "number", "day"),
     *("recorded_at", "created_at", "enrolled_at", "allocated_at", "verified_at", "signed_at"),
     *("verified_by", "signed_by", "scores", "meta", "visit", "created_by"),
-    *("claimed_at", "attempts"),
+    *("claimed_at", "attempts", "answers", "decisions"),
 }
 ENCRYPTED = {
     ("registry.Identity", name)

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
-from crf.models import Entry, Query
+from crf.models import Entry, Query, SecondLook
 from crf.services import ask_query, complete, save_entry
 from registry.models import Participant
 from registry.services import record_visit
@@ -346,3 +346,33 @@ def test_a_week_4_visit_by_keyboard_alone_and_what_it_takes(
     said = re.search(r"\*\*(\d+) keys\*\*.*?(\d+) clicks", DOCS.read_text(), re.DOTALL)
     assert said, (counted, hands.keys, hands.clicks)
     assert (hands.keys, hands.clicks) == (int(said[1]), int(said[2])), counted
+
+
+def test_a_second_look_by_keyboard_shows_nothing_of_the_first(
+    open_as: Any,  # noqa: F811
+    week4: Any,
+    jss: Site,
+    investigator: User,
+) -> None:
+    with seeing(jss):
+        person = week4("nrs").participant_id
+        look = SecondLook.objects.get(entry__participant=person)  # of the NRS at week 0
+    page = open_as(investigator, f"/uspp/second-looks/{look.pk}/")
+    page.wait_for_selector("form#entry[data-ready]")
+    expect(page.locator("#entry input[name=pain]:checked")).to_have_count(0)
+    expect(page.locator("[data-last], [data-change], [data-history]")).to_have_count(0)
+    page.focus("#f-pain")
+    page.keyboard.press("4")
+    page.wait_for_selector(SAVED)
+    page.keyboard.press("Enter")
+    expect(page.locator(".both .value")).to_have_text(["7", "4"])
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+    assert found.violations_count == 0, found.generate_report()
+    page.locator(".both input[value=second]").check()
+    page.locator(".both input[name='reason.pain']").fill("잘못 읽음")
+    page.locator("form.form button.primary").click()
+    page.wait_for_url("**/second-looks/")
+    with seeing(jss):
+        look.refresh_from_db()
+        assert look.entry.answers == {"pain": 4}
+        assert look.settled_at is not None

@@ -30,6 +30,7 @@ CLINICAL = {
     "crf.Entry",
     "crf.Query",
     "crf.QueryMessage",
+    "crf.SecondLook",
     "safety.AdverseEvent",
 }
 
