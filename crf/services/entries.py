@@ -489,21 +489,18 @@ def complete(*, entry: Entry, by: Actor) -> Entry:
 def drawn(entry: Entry, protocol: Protocol) -> bool:
     """Whether the protocol wants this form entered once more by a second hand.
 
-    A share is drawn by a digest of the form's number, so that nobody chooses. What the participant
-    answered on a screen was never copied from paper: there is nothing to compare it with.
+    A share is drawn by a digest of the form's number, so that nobody chooses. What a
+    participant answered on a screen, or a file brought, was not typed: no hand to be compared.
     """
     wanted = protocol.second_look
-    if wanted is None or entry.visit is None or by_patient(entry):
+    typed = all("source" not in about for about in entry.meta.values())
+    if wanted is None or entry.visit is None or not typed:
         return False
     endpoint = protocol.primary
     if wanted.primary and entry.instrument == endpoint.instrument:
         return entry.visit.code in (endpoint.from_visit, endpoint.to_visit)
     number = int(hashlib.sha256(f"second look {entry.pk}".encode()).hexdigest(), 16)
     return number % 100 < wanted.share
-
-
-def by_patient(entry: Entry) -> bool:
-    return any(about.get("source") == PATIENT for about in entry.meta.values())
 
 
 def await_look(entry: Entry) -> None:
