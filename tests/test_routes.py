@@ -19,6 +19,7 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLResolver, get_resolver
 
+from crf.models import SecondLook
 from crf.services import ask_query, save_entry
 from crf.services.handovers import hand_over
 from sites.audit import Actor, acting
@@ -128,6 +129,8 @@ def made_at(site, user):
                 expires_on=site.today(),
             )
             dataset, _download = release(site, user)
+            about = {"site": site, "participant": person}
+            look = SecondLook.objects.create(entry=entry, **about)
             paper = document(site, user, person)
         consent = person.consents.first()
         head = ("subject", "visit", "pain")
@@ -156,6 +159,7 @@ def made_at(site, user):
         "jobs": dataset.job_id,
         "documents": paper.job_id,
         "lock": site.pk,
+        "looks": look.pk,
         "sites": site.pk,
         "protocol": 1,
         "people": user.pk,
