@@ -443,7 +443,7 @@ def what_stands_in_the_way(datamanager: Desk, person: str) -> None:
     page = datamanager.open(person)
     page.locator("table.grid tbody th").get_by_role("link", name="4주", exact=True).click()
     page.locator("ul.work").get_by_role("link", name="NRS").click()
-    page.locator("#q-pain").get_by_role("link", name=ko("Ask")).click()
+    page.locator('#q-pain a[href*="/ask/"]').click()
     datamanager.fill("text", "정정된 원자료의 사본이 있습니까?")
     datamanager.press("Ask")
     expect(page.locator(".thread")).to_contain_text("사본")
