@@ -10,7 +10,7 @@ from sites.protection import Protect
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("crf", "0006_remarks"),
+        ("crf", "0007_due_from"),
         ("registry", "0002_protect"),
         ("sites", "0002_protect"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
