@@ -237,7 +237,7 @@ REFUSED = {
         "kind: yesno,",
         "kind: code, list: icd,",
         "kind: code",
-        "There is no code list “icd”; there are kcd, acupoint, product, chuna.",
+        "There is no code list “icd”; there are kcd, acupoint, product, site, structure, chuna.",
     ),
     "option_twice": (
         FEAR,
