@@ -85,8 +85,9 @@ CROSS JOIN LATERAL (SELECT (n - 1) / (SELECT count(*) FROM place) + 1 AS k,
 """
 _IDENTITIES = """
 INSERT INTO registry_identity (site_id, participant_id, name, birth_date, chart_number, contact,
-  chart_digest)
-SELECT site_id, id, %(name)s, %(birth)s, %(chart)s, '', encode(sha256(id::text::bytea), 'hex')
+  chart_digest, email, mail_language)
+SELECT site_id, id, %(name)s, %(birth)s, %(chart)s, '',
+  encode(sha256(id::text::bytea), 'hex'), '', 'ko'
 FROM registry_participant WHERE id BETWEEN %(first)s AND %(last)s
 """
 _CONSENTS = """
