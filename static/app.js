@@ -4,8 +4,10 @@
 (() => {
   const root = document.documentElement;
   const all = (selector, scope = document) => [...scope.querySelectorAll(selector)];
+  // whoever is at a choice is not typing: the keys work from there too
   const isTyping = (element) =>
-    element.isContentEditable || /^(input|textarea|select)$/i.test(element.tagName);
+    element.isContentEditable ||
+    element.matches("textarea, select, input:not([type=radio], [type=checkbox])");
 
   // theme: the server reads the cookie, so the first paint is already right
   function toggleTheme() {
