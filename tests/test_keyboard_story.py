@@ -225,7 +225,7 @@ def the_event(hands: Hands, day: dt.date) -> None:
     hands.type("멍")
     expect(page.locator(f"#term-results input[value='{BRUISING}']")).to_be_attached()
     hands.choose("term", BRUISING)
-    expect(page.locator("#grades [role=status]")).to_be_visible()
+    expect(page.locator("#grades [role=status]")).to_contain_text("멍")
     expect(page.locator("#grades .tile")).to_have_count(2)  # those that this term has
     hands.choose("grade", "2")
     hands.choose("outcome", "1")
@@ -321,7 +321,7 @@ def test_from_a_visit_to_a_signature_by_keyboard_alone(
     hands.sign_in(server, "monitor")
     the_review(hands, number)
     with seeing(jss):
-        review = AEReview.objects.get(event=event)
+        review = AEReview.objects.get(adverse_event=event)
     assert (review.decision, review.reviewed_by.username) == ("reviewed", "monitor")
     hands.log_out()
 
