@@ -36,19 +36,25 @@ server = chromium.server
 
 STOPS = 150  # more than any page of the story needs; a trap in the order of Tab ends a test
 # What has the focus, and whether a person sees that: a ring around it (or around the tile that
-# holds it), of some size, within the window.
+# holds it), of some size, within the window, and not all of it under something else.
 FOCUS = """() => {
   const at = document.activeElement;
   if (at === document.body) return {where: 'body', seen: true};
-  const around = [at, at.closest('label.tile, label.choice')].filter(Boolean);
-  const ringed = around.find((each) => {
+  const ringed = [at, at.closest('label.tile, label.choice')].filter(Boolean).find((each) => {
     const style = getComputedStyle(each);
     return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
   });
-  const box = (ringed || at).getBoundingClientRect();
-  const inside = box.bottom > 0 && box.right > 0 && box.top < innerHeight && box.left < innerWidth;
-  const large = box.width > 4 && box.height > 4;
-  return {where: at.outerHTML.slice(0, 200), seen: Boolean(ringed) && inside && large};
+  const where = at.outerHTML.slice(0, 200);
+  if (!ringed) return {where, seen: false};
+  const box = ringed.getBoundingClientRect();
+  const [left, right] = [Math.max(box.left, 0), Math.min(box.right, innerWidth)];
+  const [top, bottom] = [Math.max(box.top, 0), Math.min(box.bottom, innerHeight)];
+  const within = right - left > 4 && bottom - top > 4;
+  const shown = (x, y) => ringed.contains(
+    document.elementFromPoint(left + (right - left) * x, top + (bottom - top) * y));
+  const parts = [0.1, 0.5, 0.9];
+  const bare = parts.some((x) => parts.some((y) => shown(x, y)));
+  return {where, seen: within && bare};
 }"""
 HAS_FOCUS = "each => each === document.activeElement"
 
