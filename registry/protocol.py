@@ -37,7 +37,7 @@ UNSCHEDULED = "unscheduled"
 # What stands first in addresses that belong to no study (see `registry.urls`), or will.
 NOT_STUDIES = frozenset(
     {
-        *("account", "admin", "alive", "answer", "api", "help", "language", "static"),
+        *("account", "admin", "alive", "answer", "api", "help", "language", "p", "static"),
         "styleguide",
     }
 )

@@ -37,7 +37,9 @@ AXE = {
 }
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # Routes that answer with something other than a page of their own.
-NO_PAGES = {"alive", "set_language", "entry_save", "styleguide", "import_map"}
+NO_PAGES = {
+    "alive", "set_language", "entry_save", "second_look_save", "styleguide", "import_map",
+}  # fmt: skip
 ACCOUNT = ("password/change/", "logout/")
 OUTSIDE = ("login/", "password/reset/", "password/reset/done/", "password/reset/key/1-x/")
 # Whom a page shows more, or something else, than the first who may read it.
